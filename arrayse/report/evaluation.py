@@ -1,0 +1,84 @@
+"""Reads an evaluation folder: results, rows, listening examples and the configuration."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from arrayse.files import read_json, read_json_lines
+from arrayse.report.results import Results, parse_results
+
+
+@dataclass(frozen=True)
+class Example:
+    """One scene to listen to: the same seconds as recorded, as spoken, and after each system."""
+
+    scene: str
+    snr_db: float
+    title: str
+    waves: dict[str, Path]
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """One evaluation folder.
+
+    Attributes:
+        folder: where it was read.
+        results: ``summary.json``.
+        rows: ``rows.jsonl``, one document for each (system, scene, SNR); empty without that file.
+        examples: ``examples.json``; empty without that file.
+        config: text of ``config.yaml``; empty without that file.
+    """
+
+    folder: Path
+    results: Results
+    rows: tuple[dict[str, Any], ...]
+    examples: tuple[Example, ...]
+    config: str
+
+
+def read_evaluation(folder: Path) -> Evaluation:
+    """Reads an evaluation folder; only ``summary.json`` must be there.
+
+    Raises:
+        ValueError: no summary, a file that is not what its name says, an example outside the folder.
+    """
+    summary, rows = folder / "summary.json", folder / "rows.jsonl"
+    examples, config = folder / "examples.json", folder / "config.yaml"
+    if not summary.is_file():
+        raise ValueError(f"evaluation: expected summary.json in {folder}, got none")
+    content = read_json(summary, "evaluation")
+    try:
+        results = parse_results(content)
+    except (TypeError, ValueError) as error:
+        raise ValueError(f"{summary}: {error}") from None
+    return Evaluation(
+        folder=folder,
+        results=results,
+        rows=tuple(read_json_lines(rows)) if rows.is_file() else (),
+        examples=_examples(folder, read_json(examples, "examples")) if examples.is_file() else (),
+        config=config.read_text(encoding="utf-8", errors="replace") if config.is_file() else "",
+    )
+
+
+def _examples(folder: Path, entries: Any) -> tuple[Example, ...]:
+    found = []
+    for entry in entries:
+        try:
+            scene, snr_db, waves = str(entry["scene"]), float(entry["snr_db"]), dict(entry["waves"])
+        except (KeyError, TypeError, ValueError):
+            raise ValueError(f"examples: expected scene, snr_db and waves, got {entry!r}") from None
+        paths = {str(name): _inside(folder, str(path)) for name, path in waves.items()}
+        found.append(Example(scene, snr_db, str(entry.get("title") or scene), paths))
+    return tuple(found)
+
+
+def _inside(folder: Path, name: str) -> Path:
+    path = folder / name
+    if not path.resolve().is_relative_to(folder.resolve()):
+        raise ValueError(f"examples: expected audio inside {folder}, got {name}")
+    if not path.is_file():
+        raise ValueError(f"examples: expected audio file {path}, got none")
+    return path

@@ -1,0 +1,89 @@
+"""How numbers and names are written, the same on the page, in the terminal and in Markdown."""
+
+from __future__ import annotations
+
+import math
+import re
+from dataclasses import dataclass
+
+MISSING = "–"
+
+
+@dataclass(frozen=True)
+class MetricStyle:
+    """How one metric is shown: its usual name, its unit (may be empty) and its decimals."""
+
+    label: str
+    unit: str
+    digits: int
+
+    @property
+    def title(self) -> str:
+        return f"{self.label} ({self.unit})" if self.unit else self.label
+
+
+METRIC_STYLES = {
+    "pesq_wb": MetricStyle("WB-PESQ", "", 2),
+    "estoi": MetricStyle("ESTOI", "", 3),
+    "si_sdr": MetricStyle("SI-SDR", "dB", 1),
+}
+
+
+def metric_style(metric: str) -> MetricStyle:
+    """The style of a metric; one that is not known here is shown under its own name with two decimals."""
+    return METRIC_STYLES.get(metric, MetricStyle(metric, "", 2))
+
+
+def number(value: float | None, digits: int, signed: bool = False) -> str:
+    """A number with a true minus sign; a dash where there is none."""
+    if value is None:
+        return MISSING
+    text = f"{value:+.{digits}f}" if signed else f"{value:.{digits}f}"
+    if float(text) == 0:
+        text = text.lstrip("+-")
+    return text.replace("-", "−")
+
+
+def with_spread(value: float | None, half_width: float | None, digits: int, signed: bool = False) -> str:
+    """``mean ±half-width``, or the mean alone where there is no interval."""
+    if value is None or half_width is None:
+        return number(value, digits, signed)
+    return f"{number(value, digits, signed)} ±{number(half_width, digits)}"
+
+
+def count(value: float | None) -> str:
+    """A count in three figures: 226000 → ``226 k``."""
+    if value is None:
+        return MISSING
+    for limit, unit in ((1e12, "T"), (1e9, "G"), (1e6, "M"), (1e3, "k")):
+        if abs(value) >= 0.9995 * limit:
+            return f"{_three_figures(value / limit)} {unit}"
+    return _three_figures(value)
+
+
+def decibels(snr_db: float) -> str:
+    """An SNR without its unit: -5.0 → ``−5``."""
+    return f"{snr_db:g}".replace("-", "−")
+
+
+def percent(fraction: float) -> str:
+    """A fraction in whole percent, with one decimal under ten."""
+    return f"{number(100 * fraction, 0 if abs(fraction) >= 0.0995 else 1)} %"
+
+
+def listing(words: list[str]) -> str:
+    """``a, b and c``."""
+    return words[0] if len(words) == 1 else f"{', '.join(words[:-1])} and {words[-1]}"
+
+
+def unbroken(text: str) -> str:
+    """The text with no line break between a number and its unit."""
+    return re.sub(r"(?<=\d) (?=(?:%|dB|[kMGT])(?!\w))", "\N{NO-BREAK SPACE}", text)
+
+
+def _three_figures(value: float) -> str:
+    if value == 0:
+        return "0"
+    digits = max(0, 2 - math.floor(math.log10(abs(value))))
+    text = f"{value:.{digits}f}"
+    return text.rstrip("0").rstrip(".") if "." in text else text

@@ -1,0 +1,150 @@
+"""Tables, headline and the text of numbers: every value comes back, every claim follows from the table."""
+
+from __future__ import annotations
+
+import csv
+import io
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from report_example import EVIL, SIZES, cell_of, make_summary
+from rich.console import Console
+
+from arrayse.report.headline import headline
+from arrayse.report.results import parse_results
+from arrayse.report.section import best_cells
+from arrayse.report.table import csv_table, markdown_table, print_table
+from arrayse.report.text import count, decibels, listing, number, percent, unbroken, with_spread
+
+BROKEN = ({"systems": 3}, {"snr_db": []}, {"table": [{"system": "a"}]}, {"metrics": None})
+
+
+@pytest.mark.parametrize("change", BROKEN)
+def test_a_summary_of_another_form_is_refused(change: dict[str, Any]) -> None:
+    with pytest.raises(ValueError, match="summary: expected"):
+        parse_results(make_summary() | change)
+
+
+def test_two_systems_of_one_name_are_refused() -> None:
+    with pytest.raises(ValueError, match="different names"):
+        parse_results(make_summary(names=("noisy", "student", "student")))
+
+
+def test_the_headline_names_the_best_student_and_the_gain_it_keeps() -> None:
+    first = headline(parse_results(make_summary()))
+    assert first is not None
+    assert first.best.name == EVIL
+    assert first.teacher is not None
+    assert first.teacher.name == "teacher"
+    assert [gain.kept for gain in first.gains] == pytest.approx([0.75] * 3)
+    kept = "75 % of the teacher’s WB-PESQ gain, 75 % of its ESTOI gain and 75 % of its SI-SDR gain"
+    sizes = "56.5 k parameters (25 % of the teacher’s) and 900 M MACs/s (25 % of the teacher’s)"
+    assert kept in first.sentence
+    assert sizes in first.sentence
+    (evidence,) = first.evidence
+    assert evidence == "Paired against student, 6 of 9 differences have a 95 % interval above zero, 0 below."
+
+
+def test_the_headline_without_a_teacher_without_gain_and_without_models() -> None:
+    alone = headline(parse_results(make_summary(names=("noisy", "student"))))
+    assert alone is not None
+    assert "+0.40 WB-PESQ" in alone.sentence
+    assert "+4.0 dB SI-SDR" in alone.sentence
+    assert all(gain.kept is None for gain in alone.gains)
+    worse = make_summary()
+    for row in worse["table"]:
+        if row["system"] == "teacher":
+            row["mean"] = -10.0
+    harmful = headline(parse_results(worse))
+    assert harmful is not None
+    assert all(gain.kept is None for gain in harmful.gains)
+    assert headline(parse_results(make_summary(names=("noisy",)))) is None
+
+
+def test_the_best_cells_are_among_students_and_ties_are_shared() -> None:
+    summary = make_summary()
+    tied, values = cell_of(summary, "student", 0, "estoi"), cell_of(summary, EVIL, 0, "estoi")
+    tied["mean"] = values["mean"]
+    best = best_cells(parse_results(summary))
+    assert len(best) == 9 + 1
+    assert {name for name, snr, metric in best if (snr, metric) == (0, "estoi")} == {"student", EVIL}
+    assert best_cells(parse_results(make_summary(names=("noisy", "student")))) == frozenset()
+
+
+def test_one_utterance_has_no_interval() -> None:
+    summary = make_summary()
+    cell_of(summary, "noisy", 0, "estoi")["n"] = 1
+    assert parse_results(summary).cell("noisy", 0, "estoi").half_width is None
+
+
+def test_csv_gives_every_number_back() -> None:
+    summary = make_summary()
+    rows = list(csv.DictReader(io.StringIO(csv_table(summary))))
+    assert len(rows) == len(summary["table"])
+    for row in rows:
+        cell = cell_of(summary, row["system"], float(row["snr_db"]), row["metric"])
+        for key in ("mean", "low", "high", "n", "n_failed"):
+            assert float(row[key]) == cell[key]
+        assert row["params"] == ("" if row["system"] == "noisy" else str(SIZES[row["system"]][0]))
+
+
+def test_markdown_is_a_table_for_each_metric_and_escapes_names() -> None:
+    text = markdown_table(make_summary(names=("noisy", "student", EVIL)))
+    lines = [line for line in text.splitlines() if line.startswith("|")]
+    assert len(lines) == 3 * (2 + 3)
+    assert {line.count(" | ") for line in lines} == {5}
+    assert "<" not in text
+    assert "| student | 56.5 k | 900 M | 1.55 ±0.10 | 1.60 ±0.10 | 1.65 ±0.10 |" in lines
+    assert "n = 60 scored utterances" in text
+    assert "WB-PESQ: pesq 0.0.4 (no corrigendum 2)" in text
+    piped = make_summary(names=("noisy", "student"))
+    for row in [*piped["systems"], *piped["table"]]:
+        for key in ("name", "system"):
+            if row.get(key) == "student":
+                row[key] = "a|b"
+    assert "| a\\|b |" in markdown_table(piped)
+
+
+@pytest.mark.parametrize("width", [200, 48])
+def test_the_terminal_shows_everything_at_any_width(width: int) -> None:
+    summary = make_summary(names=("noisy", "teacher", "student"))
+    cell_of(summary, "student", -5, "pesq_wb")["n_failed"] = 2
+    buffer = io.StringIO()
+    print_table(summary, Console(file=buffer, width=width))
+    text = buffer.getvalue()
+    for expected in ("teacher", "226 k", "3.6 G", "1.55", "±0.10†", "0.500", "2.5", "2 of 182", "pesq 0.0.4"):
+        assert expected in " ".join(text.split())
+    assert max(map(len, text.splitlines())) <= width
+
+
+@given(st.floats(1, 9e14))
+def test_counts_keep_three_figures(value: float) -> None:
+    digits, _, unit = count(value).partition(" ")
+    factor = {"": 1, "k": 1e3, "M": 1e6, "G": 1e9, "T": 1e12}[unit]
+    assert float(digits) * factor == pytest.approx(value, rel=5.1e-3)
+    assert 1 <= float(digits) < 1000
+
+
+def test_numbers_as_text() -> None:
+    counts = {None: "–", 0: "0", 999: "999", 226_000: "226 k", 999_600: "1 M", 3.6e9: "3.6 G"}
+    assert {value: count(value) for value in counts} == counts
+    assert [number(value, 1) for value in (None, -0.04, -1.26, 2)] == ["–", "0.0", "−1.3", "2.0"]
+    assert [number(value, 1, signed=True) for value in (0.01, 0.5, -0.5)] == ["0.0", "+0.5", "−0.5"]
+    assert [with_spread(*pair, 2) for pair in ((1.5, 0.25), (1.5, None), (None, 0.2))] == [
+        "1.50 ±0.25",
+        "1.50",
+        "–",
+    ]
+    assert [percent(value) for value in (0.251, 0.0213, -0.5, 1.2)] == ["25 %", "2.1 %", "−50 %", "120 %"]
+    assert [decibels(value) for value in (-5.0, 2.5)] == ["−5", "2.5"]
+    assert [listing(["a"]), listing(["a", "b", "c"])] == ["a", "a, b and c"]
+    assert unbroken("25 % of 3 G MACs in 5 Girls") == "25\xa0% of 3\xa0G MACs in 5 Girls"
+
+
+def test_the_mean_over_snr_needs_every_snr() -> None:
+    summary = make_summary()
+    assert parse_results(summary).mean_over_snr("student", "estoi") == pytest.approx(0.5)
+    cell_of(summary, "student", 5, "estoi")["mean"] = float("nan")
+    assert parse_results(summary).mean_over_snr("student", "estoi") is None
