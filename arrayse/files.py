@@ -2,24 +2,33 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import json
 import os
+import re
 import shutil
 import uuid
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
+
+_LEFTOVER = re.compile(r"\..+\.[0-9a-f]{32}\.tmp")
+"""Names that :func:`_beside` gives, and nobody else."""
 
 
 def write_whole(path: Path, write: Callable[[Path], None]) -> None:
     """Lets ``write`` fill a temporary file beside ``path``, then renames it into place.
 
     Whatever stops it (an exception, a kill, a full disk), ``path`` holds the old content or the new one.
+
+    Args:
+        path: where the file is to be; its folder is made if need be.
+        write: is given the temporary path, whose name does not end like that of ``path``.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.parent / f".{path.name}.{uuid.uuid4().hex}.tmp"
+    temporary = _beside(path)
     try:
         write(temporary)
         _flush(temporary)
@@ -35,12 +44,12 @@ def write_text(path: Path, text: str) -> None:
 
 
 def write_json(path: Path, value: Any) -> None:
-    """Writes one indented JSON document whole; NaN is refused."""
+    """Writes one indented JSON document whole; ValueError if it holds NaN."""
     write_text(path, json.dumps(value, indent=1, allow_nan=False) + "\n")
 
 
 def write_json_lines(path: Path, rows: Iterable[Any]) -> None:
-    """Writes one JSON document a line, the file whole."""
+    """Writes one JSON document a line, the file whole; ValueError if one holds NaN."""
     write_text(path, "".join(json.dumps(row, allow_nan=False) + "\n" for row in rows))
 
 
@@ -53,7 +62,7 @@ def read_json(path: Path, what: str) -> Any:
     if not path.is_file():
         raise ValueError(f"{what}: expected a file {path}, got none")
     try:
-        return json.loads(path.read_text())
+        return json.loads(path.read_text(encoding="utf-8"))
     except ValueError as error:
         raise ValueError(f"{what}: expected JSON in {path}, got {error}") from None
 
@@ -61,8 +70,14 @@ def read_json(path: Path, what: str) -> Any:
 def read_json_lines(path: Path) -> Iterator[Any]:
     """Yields the documents of a JSON-lines file.
 
-    A last line without its newline is the trace of a process that was killed while it appended: it is left out.
+    A last line without its newline is the trace of a process that was killed while it appended: it is
+    left out.
+
+    Raises:
+        ValueError: no such file, or a whole line that is not JSON.
     """
+    if not path.is_file():
+        raise ValueError(f"{path}: expected a file of JSON lines, got none")
     with path.open("rb") as file:
         for number, line in enumerate(file, start=1):
             if not line.endswith(b"\n"):
@@ -73,24 +88,25 @@ def read_json_lines(path: Path) -> Iterator[Any]:
                 raise ValueError(f"{path} line {number}: expected JSON, got {error}") from None
 
 
-def append_json_line(path: Path, row: Any) -> None:
-    """Adds one line to a JSON-lines file, after cutting off a half-written last line."""
+def append_json_lines(path: Path, rows: Iterable[Any]) -> None:
+    """Adds lines to a JSON-lines file, after cutting off a half-written last line."""
+    text = "".join(json.dumps(row, allow_nan=False) + "\n" for row in rows)
     path.parent.mkdir(parents=True, exist_ok=True)
     with path.open("ab+") as file:
         _cut_half_line(file)
-        file.write(json.dumps(row, allow_nan=False).encode() + b"\n")
+        file.write(text.encode())
         file.flush()
         os.fsync(file.fileno())
 
 
 @contextmanager
 def whole_folder(path: Path) -> Iterator[Path]:
-    """Gives a temporary folder beside ``path`` that becomes ``path`` when the block ends well.
+    """Gives a temporary folder beside ``path`` that becomes ``path`` when the block ends well; else it goes.
 
     If another process put ``path`` there meanwhile, that one stays and ours is dropped.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.parent / f".{path.name}.{uuid.uuid4().hex}.tmp"
+    temporary = _beside(path)
     temporary.mkdir()
     try:
         yield temporary
@@ -99,8 +115,8 @@ def whole_folder(path: Path) -> Iterator[Path]:
         _flush(temporary)
         try:
             os.rename(temporary, path)
-        except OSError:
-            if not path.is_dir():
+        except OSError as error:
+            if error.errno not in (errno.ENOTEMPTY, errno.EEXIST):
                 raise
         _flush(path.parent)
     finally:
@@ -108,18 +124,44 @@ def whole_folder(path: Path) -> Iterator[Path]:
 
 
 def remove_leftovers(folder: Path) -> None:
-    """Removes the temporary files and folders that a killed process left directly in ``folder``."""
-    for leftover in folder.glob(".*.tmp"):
-        if leftover.is_dir():
-            shutil.rmtree(leftover, ignore_errors=True)
+    """Removes the temporary files and folders that a killed process left directly in ``folder``.
+
+    If their process lives after all, it fails: it can no longer put into place what is being removed.
+    """
+    for leftover in filter(is_leftover, folder.iterdir()):
+        doomed = _beside(leftover)
+        try:
+            os.rename(leftover, doomed)  # at once, so that no half-removed folder is ever put into place
+        except FileNotFoundError:
+            continue
+        if doomed.is_dir():
+            shutil.rmtree(doomed, ignore_errors=True)
         else:
-            leftover.unlink(missing_ok=True)
+            doomed.unlink(missing_ok=True)
+
+
+def is_leftover(path: Path) -> bool:
+    """Whether the name is one that only unfinished files and folders of this module bear."""
+    return _LEFTOVER.fullmatch(path.name) is not None
+
+
+def check_free_space(folder: Path, n_bytes: int) -> None:
+    """Raises ValueError unless the disk that ``folder`` is (or will be) on has ``n_bytes`` free."""
+    there = next(path for path in (folder, *folder.absolute().parents) if path.exists())
+    free = shutil.disk_usage(there).free
+    if free < n_bytes:
+        raise ValueError(f"{folder}: expected {n_bytes / 1e9:.2f} GB free on the disk, got {free / 1e9:.2f} GB")
 
 
 def sha256_of(path: Path) -> str:
     """SHA-256 of a file's bytes, in hex."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _beside(path: Path) -> Path:
+    """A name in the folder of ``path`` that is not taken; a name's length is bounded, so that of ``path`` is cut."""
+    return path.parent / f".{path.name.lstrip('.')[:120]}.{uuid.uuid4().hex}.tmp"
 
 
 def _write_plain(path: Path, text: str) -> None:
@@ -134,7 +176,7 @@ def _flush(path: Path) -> None:
         os.close(descriptor)
 
 
-def _cut_half_line(file: Any) -> None:
+def _cut_half_line(file: IO[bytes]) -> None:
     size = file.seek(0, os.SEEK_END)
     if size == 0:
         return

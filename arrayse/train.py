@@ -21,7 +21,7 @@ from torch.nn.parallel import DistributedDataParallel
 
 from arrayse.checkpoint import load_training, load_weights, read_training_state, save_training, save_weights
 from arrayse.data import SceneReader, Share, epoch_batches, valid_batches
-from arrayse.files import append_json_line, read_json_lines, write_json_lines
+from arrayse.files import append_json_lines, read_json_lines, write_json_lines
 from arrayse.objectives import Batch, Objective
 from arrayse.processes import Processes
 
@@ -273,7 +273,7 @@ class _Training:
     def _log(self, row: dict[str, Any]) -> None:
         self.state.n_metrics += 1
         if self.processes.rank == 0:
-            append_json_line(self.run / METRICS, row)
+            append_json_lines(self.run / METRICS, [row])
             if self.settings.tensorboard and row["event"] == "epoch":
                 _write_tensorboard(self.run, self.state.total_epochs, row)
 

@@ -1,0 +1,27 @@
+# Two commands do everything: make quickstart, make test.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+
+.PHONY: quickstart test check install clean
+
+quickstart: install
+	$(BIN)/arrayse quickstart
+
+test: install
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/pytest
+
+install: $(VENV)/installed
+
+# torch and numpy first, with the index that pip is set up for; pesq compiles its C source against numpy
+$(VENV)/installed: pyproject.toml
+	$(PYTHON) -c 'import sys; sys.exit("python: expected 3.11 or 3.12, got %d.%d: make PYTHON=python3.12 ..." % sys.version_info[:2] if sys.version_info[:2] not in ((3, 11), (3, 12)) else 0)'
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/pip install --quiet --disable-pip-version-check torch==2.13.0
+	$(BIN)/pip install --quiet --disable-pip-version-check -e '.[demo,track,dev]'
+	touch $@
+
+clean:
+	rm -rf $(VENV) build dist

@@ -1,0 +1,219 @@
+"""The command line: verbs, help, and errors that people can act on (exit code 2, one line each)."""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+from rich.markup import escape
+
+from arrayse import __version__
+
+app = typer.Typer(no_args_is_help=True, add_completion=False, rich_markup_mode="markdown", pretty_exceptions_enable=False)
+array_app = typer.Typer(no_args_is_help=True, help="Look at microphone arrays.")
+app.add_typer(array_app, name="array")
+console = Console()
+
+CONFIG_HELP = "YAML files or named configs, merged left to right, and key=value overrides, which win."
+Arguments = Annotated[list[str], typer.Argument(help=CONFIG_HELP, metavar="[CONFIG|KEY=VALUE]...")]
+
+
+@app.callback(invoke_without_command=True)
+def top(version: Annotated[bool, typer.Option("--version", help="Print the version and stop.")] = False) -> None:
+    """From a drawing of a microphone array to a tiny network that runs on it.
+
+    `arrayse quickstart` shows the whole path in a few minutes on synthetic speech.
+    """
+    if version:
+        console.print(__version__)
+        raise typer.Exit
+
+
+@app.command()
+def simulate(arguments: Arguments) -> None:
+    """Simulate a dataset: rooms, a talker, interferers, diffuse and sensor noise at your array.
+
+    `arrayse simulate office array=circular speech=~/speech noise=~/noise out=data/office`
+
+    A corpus is `builtin`, a folder of 16 kHz mono files (one folder per speaker), or a folder with a MANIFEST.csv.
+    Started again, the same command goes on where it stopped.
+    """
+    from arrayse.config import read_config
+    from arrayse.ui import count_bar
+    from arrayse.verbs import run_simulate
+
+    values = read_config("simulate", arguments)
+    with count_bar(console, "scenes") as progress:
+        out = run_simulate(values, progress)
+    console.print(f"dataset: {escape(str(out))}")
+
+
+@app.command()
+def train(arguments: Arguments) -> None:
+    """Train a network on a dataset.
+
+    `arrayse train teacher data=data/office out=runs/teacher mics=[0,1,2]`
+
+    Several processes: `torchrun --nproc-per-node 2 -m arrayse train …`. Started again, it goes on where it stopped.
+    """
+    _train("train", arguments)
+
+
+@app.command()
+def distill(arguments: Arguments) -> None:
+    """Train a small student with the help of a trained teacher.
+
+    `arrayse distill lin_one_step teacher=runs/teacher data=data/office mics=[0,1] out=runs/student`
+    """
+    _train("distill", arguments)
+
+
+@app.command()
+def evaluate(arguments: Annotated[list[str], typer.Argument(help="Run folders. " + CONFIG_HELP, metavar="RUN... [CONFIG|KEY=VALUE]...")]) -> None:
+    """Score runs on a dataset over SNR, all on the same scenes; print the table.
+
+    `arrayse evaluate runs/teacher runs/student data=data/office snr_db=[-5,0,5] out=runs/evaluation`
+    """
+    from arrayse.checkpoint import MODEL
+    from arrayse.config import ConfigError, read_config
+    from arrayse.report.table import print_table
+    from arrayse.ui import count_bar
+    from arrayse.verbs import run_evaluate
+
+    folders = [Path(a) for a in arguments if "=" not in a and (Path(a).is_dir() or (Path(a) / MODEL).is_file())]
+    runs = {folder.resolve().name: folder for folder in folders}
+    if not runs or len(runs) < len(folders):
+        raise ConfigError(f"runs: expected run folders with different names, got {', '.join(map(str, folders)) or 'none'}")
+    values = read_config("evaluate", [a for a in arguments if Path(a) not in folders])
+    with count_bar(console, "scenes") as progress:
+        summary = run_evaluate(values, runs, progress)
+    print_table(summary, console)
+    console.print(f"evaluation: {escape(values['out'])}  (arrayse report {escape(values['out'])} makes a page of it)")
+
+
+@app.command()
+def enhance(
+    run: Annotated[Path, typer.Argument(help="Run folder of a trained network.")],
+    source: Annotated[Path, typer.Argument(help="Recording with all microphones of the array, any length.")],
+    destination: Annotated[Path, typer.Argument(help="Where the enhanced speech goes (.wav or .flac, one channel).")],
+) -> None:
+    """Enhance a recording.
+
+    `arrayse enhance runs/student in.wav out.wav`
+    """
+    from arrayse.verbs import run_enhance
+
+    run_enhance(run, source, destination)
+    console.print(f"enhanced: {escape(str(destination))}")
+
+
+@app.command()
+def report(
+    arguments: Annotated[list[str], typer.Argument(help="Folders that evaluate wrote, and out=PAGE.html.", metavar="EVALUATION... [out=FILE]")],
+) -> None:
+    """Make one self-contained HTML page: table, curves over SNR, players with spectrograms.
+
+    `arrayse report runs/evaluation out=report.html`
+    """
+    from arrayse.config import read_config
+    from arrayse.report.build import build_report
+
+    folders, overrides = _split(arguments)
+    if not folders:
+        raise ValueError("evaluation: expected a folder that arrayse evaluate wrote, got none")
+    out = read_config("report", overrides)["out"]
+    page = build_report([Path(folder) for folder in folders], Path(out) if out else Path(folders[0]) / "report.html")
+    console.print(f"report: {escape(str(page))}")
+
+
+@array_app.command()
+def show(
+    arguments: Annotated[list[str], typer.Argument(help="A YAML file or a named array; out=FILE.png, sample_rate=HZ.", metavar="ARRAY [KEY=VALUE]...")],
+) -> None:
+    """Draw an array: layout, aliasing frequency, delay-and-sum and superdirective beampatterns.
+
+    `arrayse array show glasses out=glasses.png`
+    """
+    from arrayse.config import read_array, read_config
+    from arrayse.report.array_figure import draw_array
+
+    names, overrides = _split(arguments)
+    if len(names) != 1:
+        raise ValueError(f"array: expected one YAML file or named array, got {len(names)}")
+    geometry, values = read_array(names[0]), read_config("array_show", overrides)
+    out = Path(values["out"] or f"{geometry.name}.png")
+    draw_array(geometry, out, values["sample_rate"])
+    console.print(
+        f"{escape(geometry.name)}: {geometry.n_mics} microphones, aperture {1e3 * geometry.aperture:.1f} mm, "
+        f"spatial aliasing from {geometry.aliasing_hz:.0f} Hz (closest pair)\npicture: {escape(str(out))}"
+    )
+
+
+@app.command()
+def quickstart(
+    arguments: Annotated[list[str] | None, typer.Argument(help="out=FOLDER (runs/quickstart).", metavar="[out=FOLDER]")] = None,
+) -> None:
+    """The whole path on built-in synthetic speech, within ten minutes on two cores."""
+    from arrayse.config import read_config
+    from arrayse.quickstart import quickstart as run_quickstart
+
+    page = run_quickstart(Path(read_config("quickstart", arguments or [])["out"]), console)
+    console.print(f"report: {escape(str(page))}  (open it in a browser)")
+
+
+@app.command()
+def doctor() -> None:
+    """Check the installation: packages, hardware, optional extras."""
+    from arrayse.doctor import examine
+
+    findings = examine()
+    marks = {True: "[green]ok[/]  ", None: "[yellow]--[/]  ", False: "[red]bad[/] "}
+    for finding in findings:
+        console.print(f"{marks[finding.ok]}{finding.what:<16}{escape(finding.found)}")
+    if any(finding.ok is False for finding in findings):
+        raise typer.Exit(1)
+
+
+def _split(arguments: list[str]) -> tuple[list[str], list[str]]:
+    """Names, and key=value overrides."""
+    return [a for a in arguments if "=" not in a], [a for a in arguments if "=" in a]
+
+
+def _train(verb: str, arguments: list[str]) -> None:
+    from arrayse.config import read_config
+    from arrayse.ui import training_bars
+    from arrayse.verbs import run_train
+
+    quiet = Console(quiet=os.environ.get("RANK", "0") != "0")
+    values = read_config(verb, arguments)
+    target = quiet if quiet.quiet else console
+    with training_bars(target) as progress:
+        run = run_train(values, progress, lambda text: target.print(escape(text)))
+    target.print(f"run: {escape(str(run))}")
+
+
+def main() -> None:
+    """Entry point: errors of the user's making end with exit code 2 and no traceback."""
+    errors = Console(stderr=True, soft_wrap=True)
+    try:
+        app()
+    except ValueError as error:
+        for line in str(error).splitlines():
+            errors.print(f"[red]error[/] {escape(line)}")
+        sys.exit(2)
+    except (RuntimeError, OSError) as error:
+        errors.print(f"[red]error[/] {escape(str(error))}")
+        sys.exit(1)
+    except KeyboardInterrupt:
+        errors.print("interrupted")
+        sys.exit(130)
+    except Exception as error:
+        code = getattr(error, "exit_code", None)
+        if code is None:
+            raise
+        errors.print(escape(str(error)))
+        sys.exit(code)

@@ -1,0 +1,185 @@
+"""YAML files and ``key=value`` overrides → checked plain values.
+
+Several files merge left to right, overrides last. What may be set, its type, range and default are read off the
+signatures of the library's own classes and functions, so nothing is stated twice. Every error is collected and told
+at once. Values are data: interpolations (``${…}``) are refused, so no config reads the environment or other files.
+"""
+
+from __future__ import annotations
+
+import difflib
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import yaml
+from omegaconf import OmegaConf
+from omegaconf.errors import OmegaConfBaseException
+from pydantic import BaseModel, ValidationError
+
+from arrayse.files import write_text
+from arrayse.geometry import PRESETS, ArrayGeometry
+from arrayse.schema import PRESET_ARRAYS, SCHEMAS, ExplicitArray, locate
+
+
+class ConfigError(ValueError):
+    """One or more things wrong with a configuration, a line each."""
+
+
+def config_root() -> Path:
+    """The folder of the named configs: inside an installed wheel, or beside the package in a checkout."""
+    inside = Path(__file__).parent / "configs"
+    return inside if inside.is_dir() else Path(__file__).parents[1] / "configs"
+
+
+def find_config(name: str, group: str) -> Path:
+    """The file that a name means: a path, or a named config with or without ``configs/``, group and ending.
+
+    Raises:
+        ConfigError: nothing of that name.
+    """
+    given = Path(name).expanduser()
+    inside = Path(*given.parts[1:]) if given.parts[:1] == ("configs",) else given
+    for candidate in (given, config_root() / inside, config_root() / group / inside):
+        for path in (candidate, candidate.with_name(candidate.name + ".yaml")):
+            if path.is_file():
+                return path
+    named = [path.relative_to(config_root()).with_suffix("").as_posix() for path in config_root().glob("*/*.yaml")]
+    near = _nearest(name.removeprefix("configs/").removesuffix(".yaml"), named) or _nearest(f"{group}/{name}", named)
+    choices = ", ".join(sorted(n for n in named if n.startswith(group + "/")))
+    raise ConfigError(f"config: expected a YAML file or one of {choices}, got {name}{_did_you_mean(near)}")
+
+
+def read_config(group: str, arguments: list[str]) -> dict[str, Any]:
+    """Reads, merges and checks a configuration.
+
+    Args:
+        group: the verb: ``simulate``, ``train``, ``distill`` or ``evaluate``.
+        arguments: config files or names, and ``key=value`` overrides, in any order.
+
+    Returns:
+        Plain values with every default filled in.
+
+    Raises:
+        ConfigError: everything that is wrong.
+    """
+    files = [argument for argument in arguments if "=" not in argument]
+    overrides = [argument for argument in arguments if "=" in argument]
+    try:
+        layers = [_load_file(find_config(name, group)) for name in files]
+        merged = OmegaConf.merge(*layers, OmegaConf.from_dotlist(overrides))
+    except (OmegaConfBaseException, yaml.YAMLError) as error:
+        raise ConfigError(f"config: expected key=value pairs and YAML mappings, got {_one_line(error)}") from None
+    values = OmegaConf.to_container(merged, resolve=False)
+    return check_values(SCHEMAS[group], values)
+
+
+def read_array(array: str | dict[str, Any]) -> ArrayGeometry:
+    """Builds an array from a named config, a YAML file, or the values themselves.
+
+    Raises:
+        ConfigError: everything that is wrong with them.
+    """
+    values: Any = array
+    if isinstance(array, str):
+        values = OmegaConf.to_container(_load_file(find_config(array, "array")), resolve=False)
+    if "positions" in values:
+        arguments = check_values(ExplicitArray, values, "array.")
+    elif values.get("preset") in PRESETS:
+        arguments = check_values(PRESET_ARRAYS[values["preset"]], values, "array.")
+    else:
+        near = _did_you_mean(_nearest(str(values.get("preset")), list(PRESETS)))
+        raise ConfigError(f"array: expected positions, or a preset of {', '.join(PRESETS)}, got {values}{near}")
+    ref_mic, mics, name = (arguments.pop(key) for key in ("ref_mic", "mics", "name"))
+    try:
+        if "positions" in arguments:
+            geometry = ArrayGeometry(_rectangular(arguments["positions"]), ref_mic, name or "array")
+        else:
+            preset = PRESETS[arguments.pop("preset")](**arguments)
+            geometry = ArrayGeometry(preset.positions, ref_mic, name or preset.name)
+        return geometry if mics is None else geometry.subset(mics)
+    except ValueError as error:
+        raise ConfigError(f"array.{error}") from None
+
+
+def check_values(schema: type[BaseModel], values: Any, prefix: str = "") -> dict[str, Any]:
+    """Checks plain values against a schema and fills in the defaults.
+
+    Raises:
+        ConfigError: all unknown keys, wrong types and values out of range, a line each.
+    """
+    problems = [f"{prefix}{path}: expected a plain value, got the interpolation {text}" for path, text in _interpolations(values)]
+    try:
+        checked = schema.model_validate(values)
+    except ValidationError as error:
+        problems += [_explain(schema, item, prefix) for item in error.errors()]
+    if problems:
+        raise ConfigError("\n".join(dict.fromkeys(problems)))
+    return checked.model_dump()
+
+
+def write_config(path: Path, values: dict[str, Any]) -> None:
+    """Writes resolved values as YAML."""
+    write_text(path, OmegaConf.to_yaml(OmegaConf.create(values)))
+
+
+def _load_file(path: Path) -> Any:
+    try:
+        loaded = OmegaConf.load(path)
+    except (OmegaConfBaseException, yaml.YAMLError, UnicodeDecodeError, OSError) as error:
+        raise ConfigError(f"{path}: expected a YAML mapping, got {_one_line(error)}") from None
+    if not OmegaConf.is_dict(loaded):
+        raise ConfigError(f"{path}: expected a YAML mapping, got a list")
+    return loaded
+
+
+def _interpolations(values: Any, path: str = "") -> list[tuple[str, str]]:
+    if isinstance(values, dict):
+        return [hit for key, value in values.items() for hit in _interpolations(value, f"{path}.{key}".lstrip("."))]
+    if isinstance(values, list):
+        return [hit for index, value in enumerate(values) for hit in _interpolations(value, f"{path}.{index}")]
+    return [(path, values)] if isinstance(values, str) and "${" in values else []
+
+
+def _explain(schema: type[BaseModel], error: Any, prefix: str) -> str:
+    """One pydantic error as a line that says what, expected, got."""
+    place, siblings = locate(schema, error["loc"])
+    name = prefix + place
+    if error["type"] == "extra_forbidden":
+        near = _nearest(str(error["loc"][-1]), sorted(siblings))
+        return f"{name}: expected a known key, got an unknown one{_did_you_mean(near) or _choices(siblings)}"
+    if error["type"] == "missing":
+        return f"{name}: expected a value, got none: set {name}=…"
+    if error["type"] in ("union_tag_invalid", "union_tag_not_found", "literal_error"):
+        context = error.get("ctx", {})
+        expected = str(context.get("expected_tags") or context.get("expected", "a name"))
+        tag = context.get("discriminator", "").strip("'")
+        got = context.get("tag", error["input"])
+        choices = [choice.strip("' ") for choice in expected.replace(" or ", ", ").split(", ")]
+        return f"{name}{'.' + tag if tag else ''}: expected one of {', '.join(choices)}, got {got}{_did_you_mean(_nearest(str(got), choices))}"
+    message = error["msg"].removeprefix("Input should be ").removeprefix("Value error, ")
+    return f"{name}: expected {message}, got {error['input']!r}"
+
+
+def _nearest(name: str, choices: list[str]) -> str | None:
+    found = difflib.get_close_matches(name, choices, n=1, cutoff=0.6)
+    return found[0] if found else None
+
+
+def _did_you_mean(near: str | None) -> str:
+    return f": did you mean {near}?" if near else ""
+
+
+def _choices(names: set[str]) -> str:
+    return f": known are {', '.join(sorted(names))}" if names else ""
+
+
+def _one_line(error: Exception) -> str:
+    return " ".join(str(error).split())
+
+
+def _rectangular(positions: list[list[float]]) -> np.ndarray:
+    lengths = sorted({len(row) for row in positions})
+    if lengths != [3]:
+        raise ValueError(f"positions: expected rows of 3 numbers (x, y, z in metres), got rows of {lengths}")
+    return np.array(positions)

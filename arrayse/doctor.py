@@ -1,0 +1,62 @@
+"""Checks of an installation: what is there, what is missing, what each missing part would bring."""
+
+from __future__ import annotations
+
+import importlib.util
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
+
+from arrayse.provenance import PACKAGES, installed
+
+EXTRAS = {
+    "demo": ("espeakng_loader", "synthetic voices for the built-in corpus and the quickstart"),
+    "track": ("tensorboard", "training curves in TensorBoard"),
+    "dev": ("pytest", "the tests"),
+}
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One line of the report; ``ok`` None: optional and absent."""
+
+    what: str
+    found: str
+    ok: bool | None
+
+
+def examine() -> list[Finding]:
+    """Looks at packages, hardware and space; changes nothing."""
+    findings = [Finding(name, installed(name) or "absent: run pip install arrayse", bool(installed(name))) for name in PACKAGES]
+    return findings + _hardware() + _extras()
+
+
+def _hardware() -> list[Finding]:
+    import torch
+
+    from arrayse.config import config_root
+    from arrayse.parallel import available_cores
+    from arrayse.train import has_bfloat16
+
+    free = shutil.disk_usage(Path.cwd()).free / 1e9
+    cuda = torch.cuda.get_device_name() if torch.cuda.is_available() else "none: training runs on the CPU"
+    kind = "cuda" if torch.cuda.is_available() else "cpu"
+    bfloat16 = "yes: training uses it" if has_bfloat16(kind) else "no: training runs in float32, up to twice as long"
+    n_configs = len(list(config_root().glob("*/*.yaml")))
+    return [
+        Finding("cores", str(available_cores()), True),
+        Finding("torch threads", str(torch.get_num_threads()), True),
+        Finding("CUDA", cuda, True if torch.cuda.is_available() else None),
+        Finding("bfloat16", bfloat16, True if has_bfloat16(kind) else None),
+        Finding("free disk here", f"{free:.1f} GB", free > 2),
+        Finding("named configs", f"{n_configs} in {config_root()}", n_configs > 0),
+    ]
+
+
+def _extras() -> list[Finding]:
+    findings = []
+    for extra, (module, brings) in EXTRAS.items():
+        there = importlib.util.find_spec(module) is not None
+        found = brings if there else f"absent: pip install 'arrayse[{extra}]' brings {brings}"
+        findings.append(Finding(f"extra {extra}", found, True if there else None))
+    return findings

@@ -1,0 +1,45 @@
+"""What made a result: versions, revision, command, time."""
+
+from __future__ import annotations
+
+import platform
+import subprocess
+import sys
+from datetime import UTC, datetime
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+
+PACKAGES = ("arrayse", "torch", "numpy", "scipy", "pyroomacoustics", "pesq", "pystoi", "soundfile")
+
+
+def provenance(seed: int) -> dict[str, Any]:
+    """Time, command line, versions, git revision and seed, for the ``about.json`` of every result folder."""
+    return {
+        "created": datetime.now(UTC).isoformat(timespec="seconds"),
+        "command": " ".join([Path(sys.argv[0]).name, *sys.argv[1:]]),
+        "versions": {"python": platform.python_version(), **{name: installed(name) or "absent" for name in PACKAGES}},
+        "git": git_revision(),
+        "seed": seed,
+    }
+
+
+def installed(package: str) -> str | None:
+    """The installed version of a package, None if there is none."""
+    try:
+        return version(package)
+    except PackageNotFoundError:
+        return None
+
+
+def git_revision() -> str | None:
+    """Commit of the checkout that this code runs from, with ``+changes`` if files differ; None outside one."""
+    root = Path(__file__).parents[1]
+    if not (root / ".git").exists():
+        return None
+    try:
+        commit = subprocess.run(["git", "rev-parse", "HEAD"], cwd=root, capture_output=True, text=True, check=True)
+        status = subprocess.run(["git", "status", "--porcelain", "-uno"], cwd=root, capture_output=True, text=True, check=True)
+    except (OSError, subprocess.CalledProcessError):
+        return None
+    return commit.stdout.strip() + ("+changes" if status.stdout.strip() else "")

@@ -1,0 +1,220 @@
+"""What a configuration may hold: schemas read off the signatures of the library, and the few keys of the verbs."""
+
+from __future__ import annotations
+
+import dataclasses
+import inspect
+from collections.abc import Callable
+from typing import Annotated, Any, Literal, Union, get_args, get_origin, get_type_hints
+
+from annotated_types import Ge, Gt, Le, Len
+from pydantic import BaseModel, ConfigDict, Field, create_model
+
+from arrayse.frontend.features import Features
+from arrayse.frontend.stft import Stft
+from arrayse.geometry import PRESETS
+from arrayse.kd import METHODS
+from arrayse.losses import LOSSES
+from arrayse.metrics import METRICS
+from arrayse.mixture import SPLITS
+from arrayse.models import NETS
+from arrayse.train import FitSettings
+from simulate.scene import Recipe
+
+STRICT = ConfigDict(extra="forbid", strict=True)
+
+
+class Strict(BaseModel):
+    """No unknown keys, no conversions: "5" is not 5."""
+
+    model_config = STRICT
+
+
+def schema_of(target: Callable[..., Any], given: tuple[str, ...] = (), **tag: str) -> type[BaseModel]:
+    """A schema with the arguments, types, ranges and defaults of a function, class or dataclass.
+
+    Args:
+        target: whose signature counts.
+        given: arguments that the program gives, not the user.
+        tag: one key with a fixed value that tells this schema from others, such as ``name="ft_jnf"``.
+    """
+    hints = get_type_hints(target.__init__ if inspect.isclass(target) else target, include_extras=True)
+    factories = {}
+    if dataclasses.is_dataclass(target):
+        hints = get_type_hints(target, include_extras=True)
+        fields = dataclasses.fields(target)
+        factories = {f.name: f.default_factory for f in fields if f.default_factory is not dataclasses.MISSING}
+    arguments: dict[str, Any] = {key: (Literal[value], ...) for key, value in tag.items()}
+    for name, parameter in inspect.signature(target).parameters.items():
+        if name in given:
+            continue
+        default = ... if parameter.default is parameter.empty else parameter.default
+        if name in factories:
+            arguments[name] = (hints[name], Field(default_factory=factories[name]))
+        else:
+            arguments[name] = (hints[name], default)
+    return create_model(target.__name__, __base__=Strict, **arguments)
+
+
+def one_of(table: dict[str, Any], key: str, given: tuple[str, ...] = ()) -> Any:
+    """Any member of a fixed table, told by ``key``."""
+    members = tuple(schema_of(member, given, **{key: name}) for name, member in table.items())
+    return Annotated[Union[members], Field(discriminator=key)]  # noqa: UP007: the members are known at run time only
+
+
+Net = one_of(NETS, "name", given=("n_mics",))
+Loss = one_of(LOSSES, "name")
+Method = one_of(METHODS, "name", given=("channels",))
+Mic = Annotated[int, Ge(0)]
+Count = Annotated[int, Ge(0)]
+Names = Literal[tuple(METRICS)]  # type: ignore[valid-type]
+
+
+class Scenes(Strict):
+    """Scenes per split."""
+
+    train: Count = 1500
+    valid: Count = 100
+    test: Count = 100
+
+
+class SimulateConfig(Strict):
+    out: str
+    array: str | dict[str, Any] = "circular"
+    speech: str = "builtin"
+    noise: str = "builtin"
+    sample_rate: Annotated[int, Ge(8000), Le(48000)] = 16000
+    n_scenes: Scenes = Field(default_factory=Scenes)
+    seed: Annotated[int, Ge(0)] = 0
+    workers: Annotated[int, Ge(1)] | None = None
+    recipe: schema_of(Recipe) = Field(default_factory=lambda: schema_of(Recipe)())  # type: ignore[valid-type]
+
+
+class TrainConfig(Strict):
+    data: str
+    out: str
+    model: Net
+    stft: schema_of(Stft) = Field(default_factory=lambda: schema_of(Stft)())  # type: ignore[valid-type]
+    features: schema_of(Features, ("frame_rate",)) = Field(  # type: ignore[valid-type]
+        default_factory=lambda: schema_of(Features, ("frame_rate",))()
+    )
+    mics: list[Mic] | None = None
+    ref_mic: Mic | None = None
+    loss: Loss = Field(default_factory=lambda: {"name": "wave_magnitude_l1"}, validate_default=True)
+    epochs: Annotated[int, Ge(1)] = 20
+    patience: Annotated[int, Ge(1)] | None = None
+    seed: Annotated[int, Ge(0)] = 0
+    fit: schema_of(FitSettings) = Field(default_factory=lambda: schema_of(FitSettings)())  # type: ignore[valid-type]
+
+
+class TermConfig(Strict):
+    """One distillation term; ``pairs`` of (student's tap, teacher's tap), by default those of the method."""
+
+    loss: Method
+    weight: Annotated[float, Gt(0)] = 1.0
+    pairs: list[Annotated[list[str], Len(2, 2)]] | None = None
+
+
+class DistillSection(Strict):
+    """``one_step``: one phase with ``supervised_weight`` on the supervised loss and the rest on the terms.
+
+    ``two_step``: terms alone until the validation loss has not improved for ``switch_patience`` epochs (at most
+    ``epochs``), then the supervised loss alone with a fresh optimiser.
+    """
+
+    schedule: Literal["one_step", "two_step"] = "one_step"
+    supervised_weight: Annotated[float, Ge(0), Le(1)] = 0.5
+    switch_patience: Annotated[int, Ge(1)] = 6
+    terms: Annotated[dict[str, TermConfig], Len(1)]
+
+
+class DistillConfig(TrainConfig):
+    teacher: str
+    distill: DistillSection
+
+
+class EvaluateConfig(Strict):
+    data: str
+    out: str
+    split: Literal[SPLITS] = "test"
+    snr_db: Annotated[list[float], Len(1)] = Field(default_factory=lambda: [-5.0, 0.0, 5.0, 10.0, 15.0])
+    n_scenes: Annotated[int, Ge(1)] | None = None
+    metrics: Annotated[list[Names], Len(1)] = Field(default_factory=lambda: list(METRICS))
+    baseline: str | None = None
+    n_examples: Count = 3
+    workers: Annotated[int, Ge(1)] | None = None
+    seed: Annotated[int, Ge(0)] = 0
+
+
+class ReportConfig(Strict):
+    out: str | None = None
+
+
+class ArrayShowConfig(Strict):
+    out: str | None = None
+    sample_rate: Annotated[int, Ge(8000), Le(192000)] = 16000
+
+
+class QuickstartConfig(Strict):
+    out: str = "runs/quickstart"
+
+
+SCHEMAS: dict[str, type[BaseModel]] = {
+    "simulate": SimulateConfig,
+    "train": TrainConfig,
+    "distill": DistillConfig,
+    "evaluate": EvaluateConfig,
+    "report": ReportConfig,
+    "array_show": ArrayShowConfig,
+    "quickstart": QuickstartConfig,
+}
+
+
+class ArrayKeys(Strict):
+    """Keys that every description of an array may have; ``mics`` keeps a subset of the channels."""
+
+    ref_mic: Mic = 0
+    mics: list[Mic] | None = None
+    name: str | None = None
+
+
+class ExplicitArray(ArrayKeys):
+    positions: list[list[float]]
+
+
+PRESET_ARRAYS: dict[str, type[BaseModel]] = {
+    name: create_model(name, __base__=(schema_of(preset, preset=name), ArrayKeys)) for name, preset in PRESETS.items()
+}
+
+
+def members_of(annotation: Any) -> list[type[BaseModel]]:
+    """The schemas that a field's type is made of."""
+    if inspect.isclass(annotation) and issubclass(annotation, BaseModel):
+        return [annotation]
+    return [member for part in get_args(annotation) for member in members_of(part)]
+
+
+def locate(schema: type[BaseModel], location: tuple[int | str, ...]) -> tuple[str, set[str]]:
+    """Where an error of pydantic lies as people write it, and the keys that may stand there.
+
+    Pydantic puts the tag of a chosen union member into the location; nobody writes that.
+    """
+    members, place, siblings = [schema], [], set(schema.model_fields)
+    for part in location:
+        chosen = [member for member in members if part == _tag(member)]
+        if chosen:
+            members = chosen
+            continue
+        place.append(str(part))
+        siblings = {key for member in members for key in member.model_fields}
+        fields = [m.model_fields[part] for m in members if isinstance(part, str) and part in m.model_fields]
+        if fields:
+            members = [member for field in fields for member in members_of(field.annotation)]
+    return ".".join(place), siblings
+
+
+def _tag(schema: type[BaseModel]) -> str | None:
+    for field in schema.model_fields.values():
+        if get_origin(field.annotation) is Literal and len(get_args(field.annotation)) == 1:
+            return str(get_args(field.annotation)[0])
+    return None

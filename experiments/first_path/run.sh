@@ -1,0 +1,20 @@
+#!/usr/bin/env bash
+# The first path on real speech: simulate, teacher, students without and with distillation, table, report.
+# Usage: experiments/first_path/run.sh PACK   (a folder with MANIFEST.csv: speech and noise, three splits)
+# About an hour and a half on two cores; started again, it goes on where it stopped.
+set -euo pipefail
+pack=${1:?usage: experiments/first_path/run.sh PACK (a folder with MANIFEST.csv)}
+cd "$(dirname "$0")/../.."
+here=experiments/first_path
+data=$here/data
+runs=$here/runs
+
+arrayse simulate $here/simulate.yaml speech="$pack" noise="$pack" out=$data
+arrayse train $here/teacher.yaml data=$data out=$runs/teacher
+arrayse train $here/student.yaml data=$data out=$runs/student
+for method in lin fused; do
+  arrayse distill $here/student.yaml $here/$method.yaml teacher=$runs/teacher data=$data out=$runs/student_$method
+done
+arrayse evaluate $runs/teacher $runs/student $runs/student_lin $runs/student_fused baseline=student data=$data out=$runs/evaluation
+arrayse report $runs/evaluation
+cp $runs/evaluation/table.md $runs/evaluation/table.csv $here/
