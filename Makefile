@@ -15,7 +15,7 @@ test: install
 
 install: $(VENV)/installed
 
-# torch and numpy first, with the index that pip is set up for; pesq compiles its C source against numpy
+# torch at the version that the committed results were made with; pesq compiles its C source
 $(VENV)/installed: pyproject.toml
 	$(PYTHON) -c 'import sys; sys.exit("python: expected 3.11 or 3.12, got %d.%d: make PYTHON=python3.12 ..." % sys.version_info[:2] if sys.version_info[:2] not in ((3, 11), (3, 12)) else 0)'
 	$(PYTHON) -m venv $(VENV)

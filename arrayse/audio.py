@@ -129,10 +129,10 @@ def check_finite(wave: np.ndarray, what: str) -> None:
 
 
 def _check_whole(path: Path) -> None:
-    """Raises ValueError if a WAV or AIFF file ends before its samples do: the decoder would take what is there.
+    """Raises ValueError if a WAV or AIFF file ends before its samples do: a decoder takes what is there.
 
-    Both are a list of chunks, each a name (4 bytes), a length (4 bytes) and so many bytes, filled up to an even
-    number. The other formats notice while they decode.
+    Both are a list of chunks, each a name (4 bytes), a length (4 bytes) and so many bytes, filled up to an
+    even number. The other formats notice while they decode.
     """
     with path.open("rb") as file:
         order = _BYTE_ORDER.get(file.read(12)[:4])

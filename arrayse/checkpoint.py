@@ -1,7 +1,7 @@
 """Weights as safetensors, everything else as JSON: loading a checkpoint runs no code.
 
-A run folder holds ``model.json`` (what to build) and ``model.safetensors`` (its best weights); while training also
-``training.safetensors`` (weights, optimiser and counters, from which the run goes on exactly).
+A run folder holds ``model.json`` (what to build), ``model.safetensors`` (its best weights) and
+``training.safetensors`` (weights, optimiser and counters, from which an unfinished run goes on exactly).
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ from arrayse.files import read_json, write_json, write_whole
 from arrayse.models import Enhancer, build_enhancer
 
 MODEL, WEIGHTS, TRAINING = "model.json", "model.safetensors", "training.safetensors"
+ADAM_SLOTS = ("step", "exp_avg", "exp_avg_sq")
 
 
 def save_description(run: Path, description: dict[str, Any]) -> None:
@@ -33,12 +34,17 @@ def save_weights(run: Path, enhancer: nn.Module) -> None:
 
 
 def load_weights(run: Path, enhancer: nn.Module) -> None:
-    """Loads weights into an enhancer of the same form."""
-    weights = _read_tensors(run / WEIGHTS)
+    """Loads weights into an enhancer of the same form.
+
+    Raises:
+        ValueError: no weights there, a damaged file, or weights of another form.
+    """
+    path = run / WEIGHTS
+    weights = _read_tensors(path)
     try:
         enhancer.load_state_dict(weights)
     except RuntimeError as error:
-        raise ValueError(f"{run / WEIGHTS}: expected the weights of {run / MODEL}, got {_first_lines(error)}") from None
+        raise ValueError(f"{path}: expected the weights of {run / MODEL}, got {_one_line(error)}") from None
 
 
 def load_enhancer(run: Path) -> Enhancer:
@@ -50,14 +56,23 @@ def load_enhancer(run: Path) -> Enhancer:
     description = read_json(run / MODEL, "run")
     try:
         enhancer = build_enhancer(**description)
-    except TypeError as error:
-        raise ValueError(f"{run / MODEL}: expected the arguments of an enhancer, got {error}") from None
+    except (TypeError, AttributeError, ArithmeticError, RuntimeError) as error:  # of wrong types and sizes
+        raise ValueError(f"{run / MODEL}: expected what builds an enhancer, got {_one_line(error)}") from None
     load_weights(run, enhancer)
     return enhancer.eval()
 
 
-def save_training(run: Path, weights: dict[str, Tensor], optimizer: torch.optim.Optimizer, state: dict[str, Any]) -> None:
-    """Writes everything that a run needs to go on as if it had never stopped, in one file."""
+def save_training(
+    run: Path, weights: dict[str, Tensor], optimizer: torch.optim.Optimizer, state: dict[str, Any]
+) -> None:
+    """Writes everything that a run needs to go on as if it had never stopped, in one file.
+
+    Args:
+        run: folder.
+        weights: of the objective: the student, and what its losses own.
+        optimizer: Adam.
+        state: counters as plain values.
+    """
     tensors = {f"weights/{name}": value.detach().cpu().contiguous() for name, value in weights.items()}
     for index, slots in optimizer.state_dict()["state"].items():
         for slot, value in slots.items():
@@ -66,29 +81,56 @@ def save_training(run: Path, weights: dict[str, Tensor], optimizer: torch.optim.
     write_whole(run / TRAINING, lambda path: save_file(tensors, path, metadata))
 
 
-def read_training_state(run: Path) -> dict[str, Any] | None:
-    """The counters of an unfinished or finished training; None if there is none."""
+def read_training_state(run: Path) -> Any | None:
+    """The counters of an unfinished or finished training as plain values; None if there is none.
+
+    Raises:
+        ValueError: a damaged file.
+    """
     path = run / TRAINING
     if not path.is_file():
         return None
     try:
         with safe_open(path, "pt") as file:
             return json.loads(file.metadata()["state"])
-    except (SafetensorError, KeyError, TypeError, ValueError) as error:
-        raise ValueError(f"{path}: expected a training checkpoint, got {_first_lines(error)}") from None
+    except (SafetensorError, KeyError, TypeError, ValueError, RecursionError) as error:
+        raise ValueError(f"{path}: expected a training checkpoint, got {_one_line(error)}") from None
 
 
 def load_training(run: Path, module: nn.Module, optimizer: torch.optim.Optimizer) -> None:
-    """Loads weights and optimiser state that :func:`save_training` wrote."""
-    tensors = _read_tensors(run / TRAINING)
+    """Loads weights and optimiser state that :func:`save_training` wrote.
+
+    Raises:
+        ValueError: a damaged file, or one of another training.
+    """
+    path = run / TRAINING
+    tensors = _read_tensors(path)
     weights = {name.removeprefix("weights/"): v for name, v in tensors.items() if name.startswith("weights/")}
-    module.load_state_dict(weights)
-    slots: dict[int, dict[str, Tensor]] = {}
-    for name, value in tensors.items():
-        if name.startswith("optimizer/"):
-            _, index, slot = name.split("/")
-            slots.setdefault(int(index), {})[slot] = value
+    parameters = optimizer.param_groups[0]["params"]
+    try:
+        module.load_state_dict(weights)
+        slots = _adam_slots(tensors, parameters)
+    except (RuntimeError, ValueError) as error:
+        raise ValueError(
+            f"{path}: expected the checkpoint of this training, got {_one_line(error)}"
+        ) from None
     optimizer.load_state_dict({"state": slots, "param_groups": optimizer.state_dict()["param_groups"]})
+
+
+def _adam_slots(tensors: dict[str, Tensor], parameters: list[Tensor]) -> dict[int, dict[str, Tensor]]:
+    """The slots of the parameters by their number; parameters without a gradient so far have none."""
+    slots: dict[int, dict[str, Tensor]] = {}
+    for index, parameter in enumerate(parameters):
+        names = {slot: f"optimizer/{index}/{slot}" for slot in ADAM_SLOTS}
+        found = {slot: tensors.pop(name) for slot, name in names.items() if name in tensors}
+        if found:
+            shapes = [parameter.shape if slot != "step" else torch.Size() for slot in ADAM_SLOTS]
+            if len(found) < len(names) or [value.shape for value in found.values()] != shapes:
+                raise ValueError(f"optimiser state of another form for parameter {index}")
+            slots[index] = found
+    if unknown := [name for name in tensors if not name.startswith("weights/")]:
+        raise ValueError(f"unknown tensors {', '.join(unknown)}")
+    return slots
 
 
 def _read_tensors(path: Path) -> dict[str, Tensor]:
@@ -97,8 +139,8 @@ def _read_tensors(path: Path) -> dict[str, Tensor]:
     try:
         return load_file(path)
     except (SafetensorError, ValueError) as error:
-        raise ValueError(f"{path}: expected safetensors, got {_first_lines(error)}") from None
+        raise ValueError(f"{path}: expected safetensors, got {_one_line(error)}") from None
 
 
-def _first_lines(error: Exception) -> str:
+def _one_line(error: Exception) -> str:
     return " ".join(str(error).split())[:300]

@@ -13,7 +13,9 @@ from rich.markup import escape
 
 from arrayse import __version__
 
-app = typer.Typer(no_args_is_help=True, add_completion=False, rich_markup_mode="markdown", pretty_exceptions_enable=False)
+app = typer.Typer(
+    no_args_is_help=True, add_completion=False, rich_markup_mode="markdown", pretty_exceptions_enable=False
+)
 array_app = typer.Typer(no_args_is_help=True, help="Look at microphone arrays.")
 app.add_typer(array_app, name="array")
 console = Console()
@@ -23,7 +25,9 @@ Arguments = Annotated[list[str], typer.Argument(help=CONFIG_HELP, metavar="[CONF
 
 
 @app.callback(invoke_without_command=True)
-def top(version: Annotated[bool, typer.Option("--version", help="Print the version and stop.")] = False) -> None:
+def top(
+    version: Annotated[bool, typer.Option("--version", help="Print the version and stop.")] = False,
+) -> None:
     """From a drawing of a microphone array to a tiny network that runs on it.
 
     `arrayse quickstart` shows the whole path in a few minutes on synthetic speech.
@@ -73,7 +77,11 @@ def distill(arguments: Arguments) -> None:
 
 
 @app.command()
-def evaluate(arguments: Annotated[list[str], typer.Argument(help="Run folders. " + CONFIG_HELP, metavar="RUN... [CONFIG|KEY=VALUE]...")]) -> None:
+def evaluate(
+    arguments: Annotated[
+        list[str], typer.Argument(help="Run folders. " + CONFIG_HELP, metavar="RUN... [CONFIG|KEY=VALUE]...")
+    ],
+) -> None:
     """Score runs on a dataset over SNR, all on the same scenes; print the table.
 
     `arrayse evaluate runs/teacher runs/student data=data/office snr_db=[-5,0,5] out=runs/evaluation`
@@ -87,7 +95,9 @@ def evaluate(arguments: Annotated[list[str], typer.Argument(help="Run folders. "
     folders = [Path(a) for a in arguments if "=" not in a and (Path(a).is_dir() or (Path(a) / MODEL).is_file())]
     runs = {folder.resolve().name: folder for folder in folders}
     if not runs or len(runs) < len(folders):
-        raise ConfigError(f"runs: expected run folders with different names, got {', '.join(map(str, folders)) or 'none'}")
+        raise ConfigError(
+            f"runs: expected run folders with different names, got {', '.join(map(str, folders)) or 'none'}"
+        )
     values = read_config("evaluate", [a for a in arguments if Path(a) not in folders])
     with count_bar(console, "scenes") as progress:
         summary = run_evaluate(values, runs, progress)
@@ -113,7 +123,10 @@ def enhance(
 
 @app.command()
 def report(
-    arguments: Annotated[list[str], typer.Argument(help="Folders that evaluate wrote, and out=PAGE.html.", metavar="EVALUATION... [out=FILE]")],
+    arguments: Annotated[
+        list[str],
+        typer.Argument(help="Folders that evaluate wrote, and out=PAGE.html.", metavar="EVALUATION... [out=FILE]"),
+    ],
 ) -> None:
     """Make one self-contained HTML page: table, curves over SNR, players with spectrograms.
 
@@ -132,7 +145,12 @@ def report(
 
 @array_app.command()
 def show(
-    arguments: Annotated[list[str], typer.Argument(help="A YAML file or a named array; out=FILE.png, sample_rate=HZ.", metavar="ARRAY [KEY=VALUE]...")],
+    arguments: Annotated[
+        list[str],
+        typer.Argument(
+            help="A YAML file or a named array; out=FILE.png, sample_rate=HZ.", metavar="ARRAY [KEY=VALUE]..."
+        ),
+    ],
 ) -> None:
     """Draw an array: layout, aliasing frequency, delay-and-sum and superdirective beampatterns.
 
@@ -155,7 +173,9 @@ def show(
 
 @app.command()
 def quickstart(
-    arguments: Annotated[list[str] | None, typer.Argument(help="out=FOLDER (runs/quickstart).", metavar="[out=FOLDER]")] = None,
+    arguments: Annotated[
+        list[str] | None, typer.Argument(help="out=FOLDER (runs/quickstart).", metavar="[out=FOLDER]")
+    ] = None,
 ) -> None:
     """The whole path on built-in synthetic speech, within ten minutes on two cores."""
     from arrayse.config import read_config

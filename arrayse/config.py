@@ -108,7 +108,10 @@ def check_values(schema: type[BaseModel], values: Any, prefix: str = "") -> dict
     Raises:
         ConfigError: all unknown keys, wrong types and values out of range, a line each.
     """
-    problems = [f"{prefix}{path}: expected a plain value, got the interpolation {text}" for path, text in _interpolations(values)]
+    problems = [
+        f"{prefix}{path}: expected a plain value, got the interpolation {text}"
+        for path, text in _interpolations(values)
+    ]
     try:
         checked = schema.model_validate(values)
     except ValidationError as error:
@@ -118,12 +121,23 @@ def check_values(schema: type[BaseModel], values: Any, prefix: str = "") -> dict
     return checked.model_dump()
 
 
+def check_same(path: Path, values: dict[str, Any]) -> None:
+    """Raises ConfigError unless the resolved config in ``path`` is ``values``; names the keys that differ."""
+    there: Any = OmegaConf.to_container(_load_file(path), resolve=False)
+    other = sorted(key for key in {*there, *values} if there.get(key) != values.get(key))
+    if other:
+        raise ConfigError(
+            f"out: expected a new folder or one of the same config, got {path.parent} with other {', '.join(other)}"
+        )
+
+
 def write_config(path: Path, values: dict[str, Any]) -> None:
     """Writes resolved values as YAML."""
     write_text(path, OmegaConf.to_yaml(OmegaConf.create(values)))
 
 
 def _load_file(path: Path) -> Any:
+    """A YAML mapping; tags that would build objects are refused by the loader."""
     try:
         loaded = OmegaConf.load(path)
     except (OmegaConfBaseException, yaml.YAMLError, UnicodeDecodeError, OSError) as error:
@@ -151,14 +165,22 @@ def _explain(schema: type[BaseModel], error: Any, prefix: str) -> str:
     if error["type"] == "missing":
         return f"{name}: expected a value, got none: set {name}=…"
     if error["type"] in ("union_tag_invalid", "union_tag_not_found", "literal_error"):
-        context = error.get("ctx", {})
-        expected = str(context.get("expected_tags") or context.get("expected", "a name"))
-        tag = context.get("discriminator", "").strip("'")
-        got = context.get("tag", error["input"])
-        choices = [choice.strip("' ") for choice in expected.replace(" or ", ", ").split(", ")]
-        return f"{name}{'.' + tag if tag else ''}: expected one of {', '.join(choices)}, got {got}{_did_you_mean(_nearest(str(got), choices))}"
+        return _explain_choice(name, error)
     message = error["msg"].removeprefix("Input should be ").removeprefix("Value error, ")
-    return f"{name}: expected {message}, got {error['input']!r}"
+    comparison = message.startswith(("greater", "less"))
+    return f"{name}: expected {'a value ' if comparison else ''}{message}, got {error['input']!r}"
+
+
+def _explain_choice(name: str, error: Any) -> str:
+    """A name outside a fixed table: of a union's member (its key is in the context) or of a literal."""
+    context = error.get("ctx", {})
+    key = context.get("discriminator", "").strip("'")
+    expected = str(context.get("expected_tags") or context.get("expected") or "a name")
+    choices = [choice.strip("' ") for choice in expected.replace(" or ", ", ").split(", ")]
+    got = context.get("tag", "none" if key else error["input"])
+    near = _did_you_mean(_nearest(str(got), choices))
+    listed = f"one of {', '.join(choices)}" if len(choices) > 1 or key else expected
+    return f"{name}{'.' + key if key else ''}: expected {listed}, got {got}{near}"
 
 
 def _nearest(name: str, choices: list[str]) -> str | None:

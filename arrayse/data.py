@@ -1,4 +1,7 @@
-"""From a dataset folder to batches; every draw is a function of (seed, epoch, scene), so a resumed run sees the same."""
+"""From a dataset folder to batches.
+
+Every draw is a function of (seed, epoch, scene), so a resumed run sees the same.
+"""
 
 from __future__ import annotations
 
@@ -31,6 +34,7 @@ class SceneReader:
     seed: int
 
     def entries(self) -> list[SceneEntry]:
+        """The scenes of the split in order."""
         return self.dataset.entries(self.split)
 
     def read(self, entry: SceneEntry, epoch: int) -> tuple[np.ndarray, np.ndarray]:
@@ -38,7 +42,8 @@ class SceneReader:
         rng = np.random.default_rng([self.seed, epoch, *entry.numbers["seed"]])
         n_samples = min(round(self.seconds * self.dataset.sample_rate), entry.n_samples)
         start = int(rng.integers(entry.n_samples - n_samples + 1))
-        mixture = self.dataset.read(entry, start, n_samples, float(rng.uniform(*self.snr_db)))
+        lowest, highest = self.snr_db
+        mixture = self.dataset.read(entry, start, n_samples, float(rng.uniform(lowest, highest)))
         return mixture.noisy, mixture.target
 
 
@@ -65,14 +70,30 @@ def epoch_batches(
         first: batches to skip.
         share: this process takes items rank, rank + world, … of each batch.
     """
-    order = np.random.default_rng([reader.seed, epoch]).permutation(len(entries))
     for number in range(first, len(entries) // batch_size):
-        chosen = order[number * batch_size : (number + 1) * batch_size][share.rank :: share.world]
-        yield _collate(reader, [entries[i] for i in chosen], epoch)
+        chosen = batch_entries(reader, entries, batch_size, epoch, number)
+        yield _collate(reader, chosen[share.rank :: share.world], epoch)
 
 
-def valid_batches(reader: SceneReader, entries: list[SceneEntry], batch_size: int, share: Share) -> Iterator[Batch]:
-    """Validation batches: all scenes, the same crops and SNRs every time."""
+def batch_entries(
+    reader: SceneReader, entries: list[SceneEntry], batch_size: int, epoch: int, number: int
+) -> list[SceneEntry]:
+    """The scenes of training batch ``number`` of an epoch, over all processes."""
+    order = np.random.default_rng([reader.seed, epoch]).permutation(len(entries))
+    return [entries[i] for i in order[number * batch_size : (number + 1) * batch_size]]
+
+
+def valid_batches(
+    reader: SceneReader, entries: list[SceneEntry], batch_size: int, share: Share
+) -> Iterator[Batch]:
+    """Validation batches: all scenes, the same crops and SNRs every time.
+
+    Args:
+        reader: reads the scenes.
+        entries: the scenes of the split.
+        batch_size: items of a batch of this process.
+        share: this process takes scenes rank, rank + world, … of the split.
+    """
     mine = entries[share.rank :: share.world]
     for first in range(0, len(mine), batch_size):
         yield _collate(reader, mine[first : first + batch_size], 0)
@@ -80,5 +101,11 @@ def valid_batches(reader: SceneReader, entries: list[SceneEntry], batch_size: in
 
 def _collate(reader: SceneReader, entries: list[SceneEntry], epoch: int) -> Batch:
     pairs = [reader.read(entry, epoch) for entry in entries]
+    shapes = sorted({noisy.shape for noisy, _ in pairs})
+    if len(shapes) > 1:
+        told = " and ".join(str(shape[1]) for shape in shapes)
+        raise ValueError(
+            f"seconds: expected crops that no scene is shorter than, got {told} samples in one batch"
+        )
     noisy, target = (torch.from_numpy(np.stack(waves)) for waves in zip(*pairs, strict=True))
     return Batch(noisy, target, [entry.id for entry in entries])

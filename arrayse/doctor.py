@@ -27,7 +27,9 @@ class Finding:
 
 def examine() -> list[Finding]:
     """Looks at packages, hardware and space; changes nothing."""
-    findings = [Finding(name, installed(name) or "absent: run pip install arrayse", bool(installed(name))) for name in PACKAGES]
+    findings = [
+        Finding(name, installed(name) or "absent: run pip install arrayse", bool(installed(name))) for name in PACKAGES
+    ]
     return findings + _hardware() + _extras()
 
 

@@ -14,7 +14,14 @@ import torch
 
 from arrayse.audio import write_audio
 from arrayse.checkpoint import MODEL, load_enhancer
-from arrayse.files import append_json_lines, read_json, read_json_lines, sha256_of, write_json, write_json_lines
+from arrayse.files import (
+    append_json_lines,
+    read_json,
+    read_json_lines,
+    sha256_of,
+    write_json,
+    write_json_lines,
+)
 from arrayse.metrics import score
 from arrayse.mixture import Dataset, SceneEntry, open_dataset
 from arrayse.models import Enhancer
@@ -107,7 +114,9 @@ def evaluate(
 def check_fits(name: str, enhancer: Enhancer, dataset: Dataset) -> None:
     """Raises ValueError unless the dataset has the array and rate that the enhancer was made for."""
     if enhancer.sample_rate != dataset.sample_rate:
-        raise ValueError(f"{name} sample_rate: expected {dataset.sample_rate} Hz as the data, got {enhancer.sample_rate}")
+        raise ValueError(
+            f"{name} sample_rate: expected {dataset.sample_rate} Hz as the data, got {enhancer.sample_rate}"
+        )
     if enhancer.geometry.positions.tolist() != dataset.geometry.positions.tolist():
         raise ValueError(
             f"{name} array: expected {dataset.geometry.name} ({dataset.geometry.n_mics} mics) as the data, "
@@ -159,7 +168,9 @@ def _claim(out: Path, request: Request) -> None:
         there = read_json(path, "evaluation")
         other = [name for name in wanted if there.get(name) != wanted[name]]
         if other:
-            raise ValueError(f"{out}: expected an empty folder or the same evaluation, got one with other {', '.join(other)}")
+            raise ValueError(
+                f"{out}: expected an empty folder or the same evaluation, got one with other {', '.join(other)}"
+            )
         return
     write_json(path, wanted)
 

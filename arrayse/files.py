@@ -129,7 +129,7 @@ def remove_leftovers(folder: Path) -> None:
     If their process lives after all, it fails: it can no longer put into place what is being removed.
     """
     for leftover in filter(is_leftover, folder.iterdir()):
-        doomed = _beside(leftover)
+        doomed = _beside(folder / "removed")
         try:
             os.rename(leftover, doomed)  # at once, so that no half-removed folder is ever put into place
         except FileNotFoundError:
@@ -150,7 +150,9 @@ def check_free_space(folder: Path, n_bytes: int) -> None:
     there = next(path for path in (folder, *folder.absolute().parents) if path.exists())
     free = shutil.disk_usage(there).free
     if free < n_bytes:
-        raise ValueError(f"{folder}: expected {n_bytes / 1e9:.2f} GB free on the disk, got {free / 1e9:.2f} GB")
+        raise ValueError(
+            f"{folder}: expected {n_bytes / 1e9:.2f} GB free on the disk, got {free / 1e9:.2f} GB"
+        )
 
 
 def sha256_of(path: Path) -> str:
@@ -160,8 +162,8 @@ def sha256_of(path: Path) -> str:
 
 
 def _beside(path: Path) -> Path:
-    """A name in the folder of ``path`` that is not taken; a name's length is bounded, so that of ``path`` is cut."""
-    return path.parent / f".{path.name.lstrip('.')[:120]}.{uuid.uuid4().hex}.tmp"
+    """A name in the folder of ``path`` that is not taken."""
+    return path.parent / f".{path.name}.{uuid.uuid4().hex}.tmp"
 
 
 def _write_plain(path: Path, text: str) -> None:

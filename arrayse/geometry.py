@@ -1,28 +1,30 @@
 """Microphone arrays: positions in metres, a reference microphone, and the presets that people build.
 
-An :class:`ArrayGeometry` is frozen and knows no room. Coordinates: x points to the front (azimuth 0 degrees), y to the
-left (azimuth 90 degrees), z up.
+An :class:`ArrayGeometry` is frozen and knows no room. Coordinates: x points to the front (azimuth 0 degrees),
+y to the left (azimuth 90 degrees), z up.
 """
 
 from __future__ import annotations
 
+import operator
 from dataclasses import dataclass
-from typing import Annotated
+from typing import Annotated, SupportsIndex
 
 import numpy as np
 from annotated_types import Ge, Gt
+from numpy.typing import ArrayLike
 
 SPEED_OF_SOUND = 343.0
 """Speed of sound in m/s used everywhere: steering vectors, delays, coherence, image sources."""
 
 MAX_EXTENT = 2.0
-"""Largest aperture in metres that still counts as a compact array; beyond it the file is likely in millimetres."""
+"""Largest aperture in metres of a compact array; beyond it the file is likely in millimetres."""
 
 MIN_SPACING = 5e-4
 """Two microphones closer than this (metres) are a duplicate, or the file is in kilometres."""
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, init=False)
 class ArrayGeometry:
     """Positions of the microphones of one array.
 
@@ -32,43 +34,25 @@ class ArrayGeometry:
         name: shown in reports.
 
     Raises:
-        ValueError: wrong shape (also the transposed one), non-finite numbers, duplicates, positions that are not in
-            metres, a reference that does not exist.
+        ValueError: wrong shape (also the transposed one), non-finite numbers, duplicates, positions that are
+            not in metres, a reference that does not exist.
     """
 
     positions: np.ndarray
-    ref_mic: int = 0
-    name: str = "array"
+    ref_mic: int
+    name: str
 
-    def __post_init__(self) -> None:
-        positions = np.array(self.positions, dtype=np.float64)
-        if positions.ndim != 2 or positions.shape[1] != 3:
-            hint = ": transpose it" if positions.ndim == 2 and positions.shape[0] == 3 else ""
-            raise ValueError(f"positions: expected shape (n_mics, 3), got {positions.shape}{hint}")
-        if len(positions) == 0:
-            raise ValueError("positions: expected at least one microphone, got none")
-        if not np.isfinite(positions).all():
-            raise ValueError(f"positions: expected finite numbers, got {positions.tolist()}")
-        if not 0 <= self.ref_mic < len(positions):
-            raise ValueError(f"ref_mic: expected 0 to {len(positions) - 1}, got {self.ref_mic}")
-        distances = pairwise_distances(positions)
-        if distances.max() > MAX_EXTENT:
-            raise ValueError(
-                f"positions: expected metres (microphones at most {MAX_EXTENT} m apart), "
-                f"got {distances.max():g} m: are these millimetres or centimetres?"
-            )
-        first, second = np.triu_indices(len(positions), k=1)
-        too_close = distances[first, second] < MIN_SPACING
-        if too_close.any():
-            pairs = ", ".join(f"{a} and {b}" for a, b in zip(first[too_close], second[too_close], strict=True))
-            raise ValueError(
-                f"positions: expected microphones at least {MIN_SPACING * 1e3:g} mm apart, got the same place for {pairs}"
-            )
-        positions.setflags(write=False)
-        object.__setattr__(self, "positions", positions)
+    def __init__(self, positions: ArrayLike, ref_mic: SupportsIndex = 0, name: str = "array") -> None:
+        places = _checked_positions(positions)
+        reference = _index(ref_mic, "ref_mic")
+        if not 0 <= reference < len(places):
+            raise ValueError(f"ref_mic: expected 0 to {len(places) - 1}, got {reference}")
+        for field, value in (("positions", places), ("ref_mic", reference), ("name", name)):
+            object.__setattr__(self, field, value)  # the class is frozen
 
     @property
     def n_mics(self) -> int:
+        """Number of microphones."""
         return len(self.positions)
 
     @property
@@ -80,7 +64,10 @@ class ArrayGeometry:
     def aliasing_hz(self) -> float:
         """Frequency in Hz above which the closest pair undersamples a wave along its axis: c / (2 d).
 
-        Infinite for a single microphone.
+        It is the highest such frequency of all pairs: a pair further apart aliases from a lower one on. An
+        array with one close pair and a wide aperture (earbuds: 14 mm within a bud, 175 mm between the ears)
+        is free of aliasing up to this frequency only along the close pair; between the ears it is not above
+        c / (2 x aperture). Infinite for a single microphone.
         """
         if self.n_mics == 1:
             return float("inf")
@@ -92,7 +79,11 @@ class ArrayGeometry:
 
         Args:
             mics: indices into this array.
-            ref_mic: index into this array of the new reference; the present one if it is kept, else the first of ``mics``.
+            ref_mic: index into this array of the new reference; the present one if it is kept, else the
+                first of ``mics``.
+
+        Raises:
+            ValueError: ``mics`` are not distinct channels of this array, or ``ref_mic`` is none of them.
         """
         check_mics(mics, self.n_mics)
         if ref_mic is None:
@@ -112,9 +103,52 @@ def pairwise_distances(positions: np.ndarray) -> np.ndarray:
     return np.linalg.norm(positions[:, None, :] - positions[None, :, :], axis=-1)
 
 
+def _checked_positions(positions: ArrayLike) -> np.ndarray:
+    """A read-only copy (n_mics, 3) in float64, or the ValueErrors of :class:`ArrayGeometry`."""
+    try:
+        places = np.array(positions, dtype=np.float64)
+    except (TypeError, ValueError):
+        raise ValueError(f"positions: expected numbers of shape (n_mics, 3), got {positions!r}") from None
+    if places.ndim != 2 or places.shape[1] != 3:
+        hint = ": transpose it" if places.ndim == 2 and places.shape[0] == 3 else ""
+        raise ValueError(f"positions: expected shape (n_mics, 3), got {places.shape}{hint}")
+    if len(places) == 0:
+        raise ValueError("positions: expected at least one microphone, got none")
+    if not np.isfinite(places).all():
+        raise ValueError(f"positions: expected finite numbers, got {places.tolist()}")
+    distances = pairwise_distances(places)
+    if distances.max() > MAX_EXTENT:
+        raise ValueError(
+            f"positions: expected metres (microphones at most {MAX_EXTENT} m apart), "
+            f"got {distances.max():g} m: are these millimetres or centimetres?"
+        )
+    first, second = np.triu_indices(len(places), k=1)
+    too_close = distances[first, second] < MIN_SPACING
+    if too_close.any():
+        pairs = ", ".join(f"{a} and {b}" for a, b in zip(first[too_close], second[too_close], strict=True))
+        raise ValueError(
+            f"positions: expected microphones at least {MIN_SPACING * 1e3:g} mm apart, "
+            f"got the same place for {pairs}"
+        )
+    places.setflags(write=False)
+    return places
+
+
+def _index(value: SupportsIndex, what: str) -> int:
+    """A plain int; a bool counts as a mistake, and so does 1.0."""
+    try:
+        number = operator.index(value)
+    except TypeError:
+        number = None
+    if number is None or isinstance(value, bool):
+        raise ValueError(f"{what}: expected a whole number, got {value!r}")
+    return number
+
+
 def check_mics(mics: list[int], n_mics: int) -> None:
     """Raises ValueError unless ``mics`` are distinct indices of an array of ``n_mics``."""
-    if not mics or len(set(mics)) != len(mics) or not all(0 <= mic < n_mics for mic in mics):
+    numbers = [_index(mic, "mics") for mic in mics]
+    if not mics or len(set(numbers)) != len(numbers) or not all(0 <= mic < n_mics for mic in numbers):
         raise ValueError(f"mics: expected distinct channel numbers from 0 to {n_mics - 1}, got {mics}")
 
 
@@ -126,13 +160,13 @@ def direction(azimuth_deg: float, elevation_deg: float = 0.0) -> np.ndarray:
     )
 
 
-# --- presets: each signature is what the YAML file may set ---------------------------------------------------------
+# --- presets: each signature is what the YAML file may set --------------------------------------------------
 
 
 def compact_diamond(
     length: Annotated[float, Gt(0)] = 0.012, width: Annotated[float, Gt(0)] = 0.007
 ) -> ArrayGeometry:
-    """Five microphones of a hearing device: a centre, two along x, two along y (Metzger et al. 2025: 12 x 7 mm)."""
+    """Five microphones of a hearing device: centre, two along x, two along y (Metzger et al. 2025)."""
     x, y = length / 2, width / 2
     points = [[0, 0, 0], [x, 0, 0], [-x, 0, 0], [0, y, 0], [0, -y, 0]]
     return ArrayGeometry(np.array(points), name="compact_diamond")
@@ -162,15 +196,16 @@ def phone(n_mics: Annotated[int, Ge(2)] = 2, height: Annotated[float, Gt(0)] = 0
 def earbuds(
     ear_distance: Annotated[float, Gt(0)] = 0.175, spacing: Annotated[float, Gt(0)] = 0.014
 ) -> ArrayGeometry:
-    """A pair of earbuds, two microphones each (front, rear): left front, left rear, right front, right rear."""
+    """Two earbuds of two microphones: left front, left rear, right front, right rear."""
     x, y = spacing / 2, ear_distance / 2
     return ArrayGeometry(np.array([[x, y, 0], [-x, y, 0], [x, -y, 0], [-x, -y, 0]]), name="earbuds")
 
 
 def glasses(width: Annotated[float, Gt(0)] = 0.14, temple: Annotated[float, Gt(0)] = 0.06) -> ArrayGeometry:
-    """Smart glasses, five microphones: nose bridge, both hinges, both temples (``temple`` metres behind the hinge)."""
+    """Smart glasses: nose bridge, left and right hinge, left and right temple (``temple`` metres behind)."""
     y = width / 2
-    points = [[0.0, 0, 0.005], [-0.015, y, 0], [-0.015, -y, 0], [-0.015 - temple, y, -0.005], [-0.015 - temple, -y, -0.005]]
+    hinge, end = -0.015, -0.015 - temple
+    points = [[0.0, 0, 0.005], [hinge, y, 0], [hinge, -y, 0], [end, y, -0.005], [end, -y, -0.005]]
     return ArrayGeometry(np.array(points), name="glasses")
 
 

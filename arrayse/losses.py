@@ -1,4 +1,5 @@
-"""Training losses on (estimate, target): the estimate as an enhancer gives it, the target as wave and spectrum.
+"""Training losses on (estimate, target): the estimate as an enhancer gives it, the target as wave and
+spectrum.
 
 The loss of a batch is the mean of the losses of its items.
 """
@@ -11,6 +12,7 @@ from annotated_types import Ge
 from torch import Tensor, nn
 
 MIN_ENERGY = 1e-8
+"""Energy under which a wave counts as silent; also keeps the ratio of SI-SDR away from 0 and infinity."""
 
 
 class WaveMagnitudeL1(nn.Module):
@@ -30,7 +32,10 @@ class WaveMagnitudeL1(nn.Module):
 
 
 class NegativeSiSdr(nn.Module):
-    """−SI-SDR in dB of the wave; a silent target gives 0 so that it teaches nothing instead of infinity."""
+    """−10 log10(|a s|² / |ŝ − a s|²) in dB with a = ⟨ŝ, s⟩ / |s|², both without their means.
+
+    Le Roux et al., "SDR: half-baked or well done?", ICASSP 2019. A silent target gives 0: it teaches nothing.
+    """
 
     def forward(self, wave: Tensor, spec: Tensor, target: Tensor, target_spec: Tensor) -> Tensor:
         """Waves (batch, n_samples), spectra complex (batch, freq, frame) → one number."""
@@ -38,6 +43,7 @@ class NegativeSiSdr(nn.Module):
 
 
 LOSSES = {"wave_magnitude_l1": WaveMagnitudeL1, "negative_si_sdr": NegativeSiSdr}
+"""The fixed table of supervised losses."""
 
 
 def magnitude_of(spec: Tensor) -> Tensor:

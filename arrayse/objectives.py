@@ -1,4 +1,4 @@
-"""What a training step minimises: a batch in, named terms out. Supervised training here, distillation in ``kd``."""
+"""What a training step minimises: a batch in, named terms out. Distillation lies in ``kd``."""
 
 from __future__ import annotations
 
@@ -26,6 +26,7 @@ class Batch:
     ids: list[str]
 
     def to(self, device: torch.device) -> Batch:
+        """The same scenes on a device."""
         return Batch(self.noisy.to(device), self.target.to(device), self.ids)
 
 
@@ -56,7 +57,11 @@ class Objective(nn.Module):
         return type(self.supervised_loss).__name__
 
     def validate(self, batch: Batch) -> dict[str, Tensor]:
-        """Sums over the items of a batch, the same for every objective so that runs compare: ``loss``, ``si_sdr_gain``."""
+        """Sums over the items of a batch, the same for every objective so that runs compare.
+
+        Returns:
+            ``loss``: the supervised loss; ``si_sdr_gain``: SI-SDR over that of the noisy reference, in dB.
+        """
         enhanced = self.student(batch.noisy)
         ref = self.student.ref_mic
         target = batch.target[:, ref]
@@ -69,7 +74,9 @@ class Supervised(Objective):
     """The supervised loss alone."""
 
     def forward(self, batch: Batch) -> dict[str, Tensor]:
+        """``loss`` alone."""
         return {"loss": self.supervised(self.student(batch.noisy), batch)}
 
     def equation(self) -> str:
+        """The total loss in one line, for people."""
         return f"loss = {super().equation()}"

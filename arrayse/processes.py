@@ -11,7 +11,13 @@ from torch import distributed
 
 
 class Processes:
-    """Joins the process group that torchrun announces in the environment and leaves it at the end."""
+    """Joins the process group that torchrun announces in the environment and leaves it at the end.
+
+    Attributes:
+        world: how many processes there are.
+        rank: number of this one.
+        device: what it computes on.
+    """
 
     def __init__(self) -> None:
         self.world = int(os.environ.get("WORLD_SIZE", "1"))
@@ -44,9 +50,27 @@ class Processes:
         distributed.all_reduce(total)
         return float(total)
 
+    def mean(self, value: float) -> float:
+        """The mean of a number over all processes."""
+        return self.sum(value) / self.world
+
+    def wait(self) -> None:
+        """Returns when every process has come here."""
+        self.sum(0.0)
+
+
+def has_bfloat16(device_type: str) -> bool:
+    """Whether bfloat16 is faster than float32 on the device: CPUs need AVX512-BF16 for that."""
+    if device_type == "cuda":
+        return torch.cuda.is_bf16_supported()
+    return bool(torch.cpu._is_avx512_bf16_supported())
+
 
 def keep_freed_memory() -> None:
-    """Tells glibc to keep large freed blocks: else every step maps and clears its activations anew, at twice the time."""
+    """Tells glibc to keep large freed blocks.
+
+    Otherwise every step maps and clears the memory of its activations anew and takes twice the time.
+    """
     if sys.platform == "linux":
         trim_threshold, mmap_max = -1, -4
         libc = ctypes.CDLL(None)

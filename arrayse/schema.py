@@ -1,5 +1,8 @@
 """What a configuration may hold: schemas read off the signatures of the library, and the few keys of the verbs."""
 
+# mypy: disable-error-code="valid-type"
+# (types made from signatures exist at run time only)
+
 from __future__ import annotations
 
 import dataclasses
@@ -59,7 +62,7 @@ def schema_of(target: Callable[..., Any], given: tuple[str, ...] = (), **tag: st
 def one_of(table: dict[str, Any], key: str, given: tuple[str, ...] = ()) -> Any:
     """Any member of a fixed table, told by ``key``."""
     members = tuple(schema_of(member, given, **{key: name}) for name, member in table.items())
-    return Annotated[Union[members], Field(discriminator=key)]  # noqa: UP007: the members are known at run time only
+    return Annotated[Union[members], Field(discriminator=key)]  # noqa: UP007
 
 
 Net = one_of(NETS, "name", given=("n_mics",))
@@ -67,7 +70,7 @@ Loss = one_of(LOSSES, "name")
 Method = one_of(METHODS, "name", given=("channels",))
 Mic = Annotated[int, Ge(0)]
 Count = Annotated[int, Ge(0)]
-Names = Literal[tuple(METRICS)]  # type: ignore[valid-type]
+Names = Literal[tuple(METRICS)]
 
 
 class Scenes(Strict):
@@ -87,15 +90,15 @@ class SimulateConfig(Strict):
     n_scenes: Scenes = Field(default_factory=Scenes)
     seed: Annotated[int, Ge(0)] = 0
     workers: Annotated[int, Ge(1)] | None = None
-    recipe: schema_of(Recipe) = Field(default_factory=lambda: schema_of(Recipe)())  # type: ignore[valid-type]
+    recipe: schema_of(Recipe) = Field(default_factory=lambda: schema_of(Recipe)())
 
 
 class TrainConfig(Strict):
     data: str
     out: str
     model: Net
-    stft: schema_of(Stft) = Field(default_factory=lambda: schema_of(Stft)())  # type: ignore[valid-type]
-    features: schema_of(Features, ("frame_rate",)) = Field(  # type: ignore[valid-type]
+    stft: schema_of(Stft) = Field(default_factory=lambda: schema_of(Stft)())
+    features: schema_of(Features, ("frame_rate",)) = Field(
         default_factory=lambda: schema_of(Features, ("frame_rate",))()
     )
     mics: list[Mic] | None = None
@@ -104,7 +107,7 @@ class TrainConfig(Strict):
     epochs: Annotated[int, Ge(1)] = 20
     patience: Annotated[int, Ge(1)] | None = None
     seed: Annotated[int, Ge(0)] = 0
-    fit: schema_of(FitSettings) = Field(default_factory=lambda: schema_of(FitSettings)())  # type: ignore[valid-type]
+    fit: schema_of(FitSettings) = Field(default_factory=lambda: schema_of(FitSettings)())
 
 
 class TermConfig(Strict):
@@ -205,7 +208,7 @@ def locate(schema: type[BaseModel], location: tuple[int | str, ...]) -> tuple[st
         if chosen:
             members = chosen
             continue
-        place.append(str(part))
+        place.append(str(part) if str(part).isprintable() else ascii(part))
         siblings = {key for member in members for key in member.model_fields}
         fields = [m.model_fields[part] for m in members if isinstance(part, str) and part in m.model_fields]
         if fields:

@@ -18,7 +18,12 @@ Rows = list[dict[str, Any]]
 
 
 def summarise_rows(
-    request: Any, dataset: Dataset, n_scenes: int, enhancers: dict[str, Enhancer], rows: Rows, about: dict[str, Any]
+    request: Any,
+    dataset: Dataset,
+    n_scenes: int,
+    enhancers: dict[str, Enhancer],
+    rows: Rows,
+    about: dict[str, Any],
 ) -> dict[str, Any]:
     """Everything that tables and reports show, as plain values.
 
@@ -61,7 +66,14 @@ def summarise_rows(
     }
 
 
-_NOISY_SYSTEM = {"name": "noisy", "kind": "noisy", "params": None, "macs_per_second": None, "mics": None, "causal": None}
+_NOISY_SYSTEM = {
+    "name": "noisy",
+    "kind": "noisy",
+    "params": None,
+    "macs_per_second": None,
+    "mics": None,
+    "causal": None,
+}
 
 
 def _systems(runs: dict[str, Path], enhancers: dict[str, Enhancer]) -> list[dict[str, Any]]:

@@ -17,5 +17,6 @@ class Taps(dict[str, Tensor]):
         if name in self:
             raise ValueError(f"tap {name}: expected a new name, got one that is taken")
         if feature.ndim != 4:
-            raise ValueError(f"tap {name}: expected (batch, channel, freq, frame), got {tuple(feature.shape)}")
+            shape = tuple(feature.shape)
+            raise ValueError(f"tap {name}: expected (batch, channel, freq, frame), got {shape}")
         self[name] = feature

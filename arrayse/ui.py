@@ -6,7 +6,15 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    TaskID,
+    TextColumn,
+    TimeElapsedColumn,
+    TimeRemainingColumn,
+)
 
 from arrayse.train import ProgressCallback
 
@@ -23,7 +31,7 @@ def count_bar(console: Console, title: str) -> Iterator[Callable[[int, int], Non
 def training_bars(console: Console) -> Iterator[ProgressCallback]:
     """A bar per epoch, and one for validation that comes and goes."""
     with _bars(console) as bars:
-        tasks: dict[str, int] = {}
+        tasks: dict[str, TaskID] = {}
 
         def progress(title: str, done: int, total: int, numbers: dict[str, float]) -> None:
             if title not in tasks:
@@ -37,5 +45,11 @@ def training_bars(console: Console) -> Iterator[ProgressCallback]:
 
 
 def _bars(console: Console) -> Progress:
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn(), TimeRemainingColumn())
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeElapsedColumn(),
+        TimeRemainingColumn(),
+    )
     return Progress(*columns, console=console)

@@ -10,7 +10,7 @@ import torch
 
 from arrayse.audio import audio_info, check_rate, read_audio, write_audio
 from arrayse.checkpoint import load_enhancer, save_description
-from arrayse.config import ConfigError, read_array, write_config
+from arrayse.config import ConfigError, check_same, read_array, write_config
 from arrayse.data import SceneReader
 from arrayse.evaluate import Request, check_fits, evaluate
 from arrayse.files import write_json, write_text
@@ -57,7 +57,9 @@ def run_train(values: Values, progress: ProgressCallback, say: Callable[[str], N
         teacher = load_enhancer(teacher_run)
         check_fits("teacher", teacher, dataset)
         phases = _distillation(values, student, teacher)
-    readers = [SceneReader(dataset, split, settings.snr_db, settings.seconds, values["seed"]) for split in ("train", "valid")]
+    readers = [
+        SceneReader(dataset, split, settings.snr_db, settings.seconds, values["seed"]) for split in ("train", "valid")
+    ]
     for reader in readers:
         reader.entries()  # an empty or unfinished split is told before anything is written
     _claim(run, values)
@@ -143,14 +145,19 @@ def _distillation(values: Values, student: Enhancer, teacher: Enhancer) -> list[
     for name, term in section["terms"].items():
         arguments = dict(term["loss"])
         method = METHODS[arguments.pop("name")]
-        pairs = None if term["pairs"] is None else [(of_student, of_teacher) for of_student, of_teacher in term["pairs"]]
+        pairs = (
+            None if term["pairs"] is None else [(of_student, of_teacher) for of_student, of_teacher in term["pairs"]]
+        )
         terms.append(build_term(name, method, arguments, term["weight"], pairs, student, teacher))
     one_step = section["schedule"] == "one_step"
     weight = section["supervised_weight"] if one_step else 0.0
     objective: Objective = Distillation(student, _loss(values), teacher, terms, weight)
     if one_step:
         return [Phase("distillation", objective, values["epochs"], values["patience"])]
-    return [Phase("distillation", objective, values["epochs"], section["switch_patience"]), *_supervised(values, student)]
+    return [
+        Phase("distillation", objective, values["epochs"], section["switch_patience"]),
+        *_supervised(values, student),
+    ]
 
 
 def _build(section: str, target: Callable[..., Any], arguments: Values) -> Any:
@@ -165,12 +172,5 @@ def _claim(run: Path, values: Values) -> None:
     """Writes the resolved config, or checks that the run there was begun with the same one."""
     path = run / CONFIG
     if path.is_file():
-        from omegaconf import OmegaConf
-
-        there = OmegaConf.to_container(OmegaConf.load(path), resolve=False)
-        other = sorted(key for key in {*there, *values} if there.get(key) != values.get(key))
-        if other:
-            raise ConfigError(
-                f"out: expected a new folder or a run of the same config, got {run} with other {', '.join(other)}"
-            )
+        check_same(path, values)
     write_config(path, values)

@@ -1,4 +1,4 @@
-"""Dry speech and noise: a manifest CSV with splits, any folder of audio, or the built-in synthetic corpus.
+"""Dry speech and noise: a manifest CSV with splits, any folder of audio, or the built-in corpus.
 
 Splits never share a speaker (speech) or a file (noise).
 """
@@ -17,6 +17,9 @@ import numpy as np
 from arrayse.audio import AUDIO_SUFFIXES, audio_info, check_rate, read_audio
 from arrayse.files import sha256_of
 from arrayse.mixture import SPLITS, mean_power
+
+Splits = dict[str, list[tuple[Path, str]]]
+"""Audio file and speaker or type of noise, by split."""
 
 KINDS = ("speech", "noise")
 MANIFEST_NAME = "MANIFEST.csv"
@@ -44,6 +47,7 @@ class Corpus:
         source: what the user named.
         kind: ``speech`` or ``noise``.
         splits: files by split, sorted by path.
+        sample_rate: Hz of every file.
         synthetic: made by a machine, so that results must say so.
     """
 
@@ -54,15 +58,28 @@ class Corpus:
     synthetic: bool
 
     def files(self, split: str) -> list[CorpusFile]:
-        """The files of one split; ValueError if it is empty."""
+        """The files of one split.
+
+        Raises:
+            ValueError: there are none.
+        """
         if not self.splits[split]:
-            raise ValueError(f"{self.kind} corpus {self.source}: expected files in split {split}, got none")
+            n_files = {name: len(files) for name, files in self.splits.items()}
+            raise ValueError(
+                f"{self.kind} corpus {self.source}: expected files in split {split}, got none of {n_files}: "
+                "a manifest must list some, a plain folder must hold 3 speakers or noise files"
+            )
         return self.splits[split]
 
 
 @dataclass(frozen=True)
 class Excerpt:
-    """Where the samples of one source come from: pieces of files, joined with short pauses, repeated to fill."""
+    """Where the samples of one source come from: pieces of files, joined with pauses, repeated to fill.
+
+    Attributes:
+        pieces: ``path`` and ``sha256`` of a file, ``start`` and ``n_samples`` of what is taken from it.
+        group: the speaker, or the type of noise.
+    """
 
     pieces: list[dict[str, str | int]]
     group: str
@@ -72,13 +89,17 @@ def load_corpus(source: str, kind: str, sample_rate: int) -> Corpus:
     """Opens a corpus.
 
     Args:
-        source: ``builtin``, a manifest CSV, a folder that holds ``MANIFEST.csv``, or any folder of audio files.
+        source: ``builtin``, a manifest CSV (columns path, split, kind and speaker_or_type), a folder that
+            holds ``MANIFEST.csv``, or any folder of audio files: its first level of folders are the speakers.
         kind: ``speech`` or ``noise``: rows of a manifest of another kind are left out.
         sample_rate: Hz that every file must have.
 
     Raises:
-        ValueError: nothing there, a file that is not mono or has another rate, a manifest that is not one.
+        ValueError: nothing there, a file that is not mono or has another rate, a manifest that is not one,
+            leaves its folder or has a speaker or a noise file in two splits.
     """
+    if kind not in KINDS:
+        raise ValueError(f"kind: expected one of {', '.join(KINDS)}, got {kind}")
     if source == "builtin":
         from simulate.synthetic import builtin_corpus
 
@@ -92,29 +113,41 @@ def load_corpus(source: str, kind: str, sample_rate: int) -> Corpus:
     elif path.is_dir():
         splits, synthetic = _from_folder(path, kind), False
     else:
-        raise ValueError(f"{kind} corpus: expected builtin, a folder or a manifest CSV, got {source}: no such file")
-    checked = {split: [_check_file(*row, sample_rate) for row in sorted(rows)] for split, rows in splits.items()}
-    if not any(checked.values()):
+        raise ValueError(
+            f"{kind} corpus: expected builtin, a folder or a manifest CSV, got {source}: no such file"
+        )
+    if not any(splits.values()):
         raise ValueError(f"{kind} corpus: expected audio files in {source}, got none")
+    _check_disjoint(path, kind, splits)
+    checked = {
+        split: [_check_file(file, group, sample_rate) for file, group in sorted(rows)]
+        for split, rows in splits.items()
+    }
     return Corpus(source, kind, checked, sample_rate, synthetic)
 
 
 def draw_excerpt(corpus: Corpus, split: str, n_samples: int, rng: np.random.Generator) -> Excerpt:
-    """Draws what one source plays: speech of one speaker or one noise file, ``n_samples`` long, not silent.
+    """Draws what one source plays: speech of one speaker or one noise file, ``n_samples`` long.
+
+    What is silent (under :data:`MIN_ACTIVE_POWER`) is passed over and another excerpt is drawn.
 
     Raises:
-        ValueError: ten draws in a row were silent.
+        ValueError: ten draws in a row were silent, or a file cannot be read.
     """
     files = corpus.files(split)
     for _ in range(10):
         chosen = _choose_file(files, rng)
+        # noise needs no pieces, but makes the same draws: what a seed gives must not change
         pieces = _speech_pieces(files, chosen, corpus.sample_rate, n_samples, rng)
         if corpus.kind == "noise":
             pieces = [_piece(chosen, _random_start(chosen, n_samples, rng), n_samples)]
         excerpt = Excerpt(pieces, chosen.group)
         if mean_power(read_excerpt(excerpt, corpus.sample_rate, n_samples)) > MIN_ACTIVE_POWER:
             return excerpt
-    raise ValueError(f"{corpus.kind} corpus {corpus.source}: expected sound in split {split}, got silence: {chosen.path}")
+    raise ValueError(
+        f"{corpus.kind} corpus {corpus.source}: expected sound in split {split}, "
+        f"got silence in ten draws, the last from {chosen.path}"
+    )
 
 
 def read_excerpt(excerpt: Excerpt, sample_rate: int, n_samples: int) -> np.ndarray:
@@ -122,36 +155,57 @@ def read_excerpt(excerpt: Excerpt, sample_rate: int, n_samples: int) -> np.ndarr
     gap = np.zeros(int(GAP_SECONDS * sample_rate), dtype=np.float32)
     parts: list[np.ndarray] = []
     for piece in excerpt.pieces:
-        wave = read_audio(Path(str(piece["path"])), sample_rate, int(piece["start"]), int(piece["n_samples"]))[0]
+        path, start, length = Path(str(piece["path"])), int(piece["start"]), int(piece["n_samples"])
+        wave = read_audio(path, sample_rate, start, length)[0]
         parts += [wave, gap] if len(excerpt.pieces) > 1 else [wave]
     joined = np.concatenate(parts)
     return np.resize(joined, n_samples)
 
 
-def _from_manifest(path: Path, kind: str) -> tuple[dict[str, list[tuple[Path, str]]], bool]:
-    splits: dict[str, list[tuple[Path, str]]] = {split: [] for split in SPLITS}
+def _from_manifest(path: Path, kind: str) -> tuple[Splits, bool]:
+    """Files by split, and whether all of them are synthetic, by their licence column."""
+    splits: Splits = {split: [] for split in SPLITS}
     licences = set()
-    with path.open(newline="", encoding="utf-8") as file:
-        reader = csv.DictReader(file)
-        missing = {"path", "split", "kind", "speaker_or_type"} - set(reader.fieldnames or [])
-        if missing:
-            raise ValueError(f"{path}: expected columns {', '.join(sorted(missing))}, got {reader.fieldnames}")
-        for row in reader:
-            if row["kind"] != kind:
-                continue
-            audio = path.parent / row["path"]
-            if not audio.resolve().is_relative_to(path.parent.resolve()):
-                raise ValueError(f"{path}: expected paths inside {path.parent}, got {row['path']}")
-            if row["split"] not in SPLITS:
-                raise ValueError(f"{path}: expected a split of {', '.join(SPLITS)}, got {row['split']}")
-            splits[row["split"]].append((audio, row["speaker_or_type"]))
-            licences.add(row.get("license"))
+    for number, row in enumerate(_manifest_rows(path), start=2):
+        if row["kind"] != kind:
+            continue
+        audio = path.parent / row["path"]
+        if not audio.resolve().is_relative_to(path.parent.resolve()):
+            raise ValueError(f"{path} row {number}: expected a path inside {path.parent}, got {row['path']}")
+        if row["split"] not in SPLITS:
+            raise ValueError(
+                f"{path} row {number}: expected a split of {', '.join(SPLITS)}, got {row['split'] or 'none'}"
+            )
+        splits[row["split"]].append((audio, row["speaker_or_type"]))
+        licences.add(row.get("license"))
     return splits, licences == {"synthetic"}
 
 
-def _from_folder(folder: Path, kind: str) -> dict[str, list[tuple[Path, str]]]:
-    """Splits a plain folder 80/10/10 by speaker (first folder level, else the file), or by noise file."""
-    paths = sorted(p for p in folder.rglob("*") if p.suffix.lower() in AUDIO_SUFFIXES)
+def _manifest_rows(path: Path) -> list[dict[str, str]]:
+    """The rows of a manifest CSV, a missing field being an empty one."""
+    try:
+        with path.open(newline="", encoding="utf-8-sig") as file:  # spreadsheets put a mark at the start
+            reader = csv.DictReader(file, restval="")
+            rows, columns = list(reader), reader.fieldnames or []
+    except (UnicodeDecodeError, csv.Error) as error:
+        raise ValueError(f"{path}: expected a CSV file in UTF-8, got {error}") from None
+    missing = sorted({"path", "split", "kind", "speaker_or_type"} - set(columns))
+    if missing:
+        there = ", ".join(columns) or "none"
+        raise ValueError(f"{path}: expected the columns {', '.join(missing)}, got {there}")
+    return rows
+
+
+def _from_folder(folder: Path, kind: str) -> Splits:
+    """Splits a plain folder 80/10/10 by speaker (first folder level, else the file), or by noise file.
+
+    Hidden files are left out: some systems put one beside every file they copy.
+    """
+    paths = sorted(
+        path
+        for path in folder.rglob("*")
+        if path.suffix.lower() in AUDIO_SUFFIXES and path.is_file() and not path.name.startswith(".")
+    )
     groups = {p: p.relative_to(folder).parts[0] for p in paths}
     units = {p: groups[p] if kind == "speech" else p.relative_to(folder).as_posix() for p in paths}
     # the order by hash does not depend on what else lies on the machine, only on the names
@@ -160,10 +214,22 @@ def _from_folder(folder: Path, kind: str) -> dict[str, list[tuple[Path, str]]]:
     split_of = dict.fromkeys(ordered, "train")
     split_of.update(dict.fromkeys(ordered[:n_held_out], "valid"))
     split_of.update(dict.fromkeys(ordered[n_held_out : 2 * n_held_out], "test"))
-    splits: dict[str, list[tuple[Path, str]]] = {split: [] for split in SPLITS}
+    splits: Splits = {split: [] for split in SPLITS}
     for path in paths:
         splits[split_of[units[path]]].append((path, groups[path]))
     return splits
+
+
+def _check_disjoint(source: Path, kind: str, splits: Splits) -> None:
+    """Raises ValueError if a speaker, or a noise file, is in more than one split."""
+    split_of: dict[str, str] = {}
+    for split, rows in splits.items():
+        for path, group in rows:
+            unit = group if kind == "speech" else str(path.resolve())
+            if split_of.setdefault(unit, split) != split:
+                what = "speaker" if kind == "speech" else "noise file"
+                both = f"{split_of[unit]} and {split}"
+                raise ValueError(f"{source}: expected every {what} in one split, got {unit} in {both}")
 
 
 def _check_file(path: Path, group: str, sample_rate: int) -> CorpusFile:
@@ -199,15 +265,17 @@ def _speech_pieces(
 
 
 def _random_start(file: CorpusFile, n_samples: int, rng: np.random.Generator) -> int:
+    """A start that leaves ``n_samples`` if the file is long enough, else 0."""
     return int(rng.integers(max(file.n_samples - n_samples, 0) + 1))
 
 
 def _piece(file: CorpusFile, start: int, n_samples: int) -> dict[str, str | int]:
+    """A piece of an :class:`Excerpt`: at most ``n_samples``, less where the file ends."""
     taken = min(file.n_samples - start, n_samples)
     return {"path": str(file.path), "sha256": _hash(file.path), "start": start, "n_samples": taken}
 
 
-@functools.lru_cache(maxsize=None)
+@functools.cache
 def _hash(path: Path) -> str:
     return sha256_of(path)
 

@@ -1,7 +1,8 @@
-"""The loop over shards: scenes in, a dataset folder out; resumable, the same bytes for any number of workers."""
+"""The loop over shards: scenes in, a dataset folder out; resumable, the same bytes with any workers."""
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -10,16 +11,29 @@ from typing import Any
 import numpy as np
 import soundfile
 
-from arrayse.files import read_json, remove_leftovers, sha256_of, whole_folder, write_json, write_json_lines
+from arrayse.files import (
+    check_free_space,
+    is_leftover,
+    read_json,
+    remove_leftovers,
+    sha256_of,
+    whole_folder,
+    write_json,
+    write_json_lines,
+)
 from arrayse.geometry import ArrayGeometry
-from arrayse.mixture import SPLITS, Mixture
+from arrayse.mixture import SPLITS, STEMS, Mixture
 from arrayse.parallel import run_tasks
 from simulate.corpus import Corpus, label_of
 from simulate.render import render
 from simulate.scene import Recipe, draw_scene
 
 SHARD_SCENES = 20
+"""Scenes of a shard: what a killed run loses at most, for each worker."""
+
 FULL_SCALE = 32767
+MANIFEST_BYTES = 10_000
+"""More than a line of the manifest takes."""
 
 
 @dataclass(frozen=True)
@@ -38,6 +52,7 @@ class Shard:
 
     @property
     def path(self) -> Path:
+        """The folder that appears when the shard is whole."""
         return self.folder / self.split / f"shard-{self.first // SHARD_SCENES:05d}"
 
 
@@ -56,27 +71,34 @@ def generate(
 
     Args:
         out: the dataset folder.
+        recipe: the ranges that scenes are drawn from.
+        geometry: the array.
+        speech: what targets say.
+        noise: what interferers play, and whose spectra the diffuse noise has.
         n_scenes: scenes per split; 0 leaves a split out.
         seed: with the scene's number it decides everything.
         workers: processes.
         progress: called with scenes done and scenes in all.
 
     Raises:
-        ValueError: ``out`` holds a dataset of another recipe, a corpus has no files in a split, or a scene that
-            cannot be drawn.
+        ValueError: ``out`` holds a dataset of another recipe, a corpus has no files in a split, a scene that
+            cannot be drawn or rendered, no scenes to make, a disk that cannot hold them.
     """
-    splits = {split: n_scenes[split] for split in SPLITS if n_scenes.get(split, 0) > 0}
-    for split in splits:
-        speech.files(split)
-        noise.files(split)
+    splits = _wanted_splits(n_scenes)
+    missing: list[Shard] = []
+    for split, n in splits.items():
+        # a recipe that cannot be drawn, or a corpus that cannot be read, is told before anything is written
+        example = draw_scene(recipe, geometry, speech, noise, split, 0, seed)
+        shards = _shards(out, split, n, seed, recipe, geometry, speech, noise)
+        missing += [shard for shard in shards if not shard.path.is_dir()]
+    total, n_missing = sum(splits.values()), sum(shard.last - shard.first for shard in missing)
+    scene_bytes = 2 * len(STEMS) * geometry.n_mics * example.n_samples + MANIFEST_BYTES
+    check_free_space(out, n_missing * scene_bytes)
     write_description(out, recipe, geometry, speech, noise, splits, seed)
-    shards = [shard for split, n in splits.items() for shard in _shards(out, split, n, seed, recipe, geometry, speech, noise)]
     for split in splits:
         (out / split).mkdir(exist_ok=True)
         remove_leftovers(out / split)
-    total = sum(splits.values())
-    missing = [shard for shard in shards if not shard.path.is_dir()]
-    done = total - sum(shard.last - shard.first for shard in missing)
+    done = total - n_missing
     progress(done, total)
     for n_made in run_tasks(make_shard, missing, workers):
         done += n_made
@@ -92,7 +114,11 @@ def write_description(
     n_scenes: dict[str, int],
     seed: int,
 ) -> None:
-    """Writes ``dataset.json``, or checks that the one there tells of the same dataset."""
+    """Writes ``dataset.json``, or checks that the one there tells of the same dataset.
+
+    Raises:
+        ValueError: another dataset, a folder with other files, or a file in place of the folder.
+    """
     wanted: dict[str, Any] = {
         "label": label_of([speech, noise]),
         "sample_rate": speech.sample_rate,
@@ -105,14 +131,18 @@ def write_description(
     }
     path = out / "dataset.json"
     if path.is_file():
-        there = read_json(path, "dataset")
-        other = [name for name in wanted if there.get(name) != wanted[name]]
+        other = _differences(read_json(path, "dataset"), json.loads(json.dumps(wanted)))
         if other:
-            raise ValueError(f"{out}: expected an empty folder or the same dataset, got one with other {', '.join(other)}")
+            raise ValueError(
+                f"{out}: expected an empty folder or the same dataset, got one with other {', '.join(other)}"
+            )
         return
-    if out.is_dir() and any(out.iterdir()):
+    if out.exists() and not out.is_dir():
+        raise ValueError(f"{out}: expected a folder, got a file")
+    if out.is_dir() and not all(is_leftover(there) for there in out.iterdir()):
         raise ValueError(f"{out}: expected an empty folder or a dataset, got a folder with other files")
     write_json(path, wanted)
+    remove_leftovers(out)  # of a run that was killed while it wrote the description
 
 
 def make_shard(shard: Shard) -> int:
@@ -123,19 +153,49 @@ def make_shard(shard: Shard) -> int:
     return shard.last - shard.first
 
 
+def _wanted_splits(n_scenes: dict[str, int]) -> dict[str, int]:
+    """The splits that are to have scenes, in their order."""
+    unknown = sorted(set(n_scenes) - set(SPLITS))
+    if unknown:
+        raise ValueError(f"n_scenes: expected splits of {', '.join(SPLITS)}, got {', '.join(unknown)}")
+    splits = {split: n_scenes[split] for split in SPLITS if n_scenes.get(split, 0) != 0}
+    if not splits or min(splits.values()) < 0:
+        raise ValueError(f"n_scenes: expected one scene or more, got {n_scenes}")
+    return splits
+
+
+def _differences(there: Any, wanted: dict[str, Any]) -> list[str]:
+    """Names of what differs from ``wanted``, with a dot for what lies within a part of it."""
+    names = []
+    for name, value in wanted.items():
+        other = there.get(name) if isinstance(there, dict) else None
+        if isinstance(value, dict) and isinstance(other, dict):
+            keys = [key for key in value | other if value.get(key) != other.get(key)]
+            names += [f"{name}.{key}" for key in keys]
+        elif value != other:
+            names.append(name)
+    return names
+
+
 def _make_scene(shard: Shard, index: int, folder: Path) -> dict[str, Any]:
-    scene = draw_scene(shard.recipe, shard.geometry, shard.speech, shard.noise, shard.split, index, shard.seed)
+    """Draws, renders and writes one scene and returns its line of the manifest."""
     try:
+        scene = draw_scene(
+            shard.recipe, shard.geometry, shard.speech, shard.noise, shard.split, index, shard.seed
+        )
         mixture, measured = render(scene, shard.geometry)
     except ValueError as error:
-        raise ValueError(f"scene {scene.id}: {error}") from None
+        raise ValueError(f"scene {shard.split}-{index:06d}: {error}") from None
     file = folder / f"{scene.id}.wav"
     scales = _write_stems(file, mixture, scene.sample_rate)
     return {**scene.to_dict(), **measured, **scales, "file": file.name, "sha256": sha256_of(file)}
 
 
 def _write_stems(path: Path, mixture: Mixture, sample_rate: int) -> dict[str, float]:
-    """Writes 3 x n_mics channels of 16 bits, each group scaled to use them; the scales bring the levels back."""
+    """Writes 3 x n_mics channels of 16 bits that use the full scale; the scales bring the levels back.
+
+    Speech and target share a scale, so that they stay comparable to the last bit.
+    """
     clean = np.concatenate([mixture.speech, mixture.target])
     scales = {}
     stored = []

@@ -1,4 +1,4 @@
-"""Noise fields at the microphones: spherically diffuse with exact coherence, and the microphones' own noise."""
+"""Noise at the microphones: spherically diffuse with exact coherence, and the microphones' own."""
 
 from __future__ import annotations
 
@@ -19,16 +19,19 @@ def spherical_coherence(positions: np.ndarray, frequencies: np.ndarray) -> np.nd
     return np.sinc(2 * frequencies[:, None, None] * pairwise_distances(positions) / SPEED_OF_SOUND)
 
 
-def diffuse_noise(source: np.ndarray, geometry: ArrayGeometry, sample_rate: int, rng: np.random.Generator) -> np.ndarray:
+def diffuse_noise(
+    source: np.ndarray, geometry: ArrayGeometry, sample_rate: int, rng: np.random.Generator
+) -> np.ndarray:
     """A spherically diffuse field with the long-term spectrum of ``source``.
 
-    Independent copies of the source (its magnitude spectrum, fresh random phases) are mixed with the symmetric root
-    of the coherence matrix at every bin of one transform over the whole signal, after Habets, Cohen and Gannot,
-    "Generating nonstationary multisensor signals under a spatial coherence constraint", JASA 124 (2008). Equal
-    spectra make the coherence exact in expectation; the price is that the field is stationary.
+    Independent copies of the source (its magnitude spectrum, fresh random phases) are mixed with the
+    symmetric root of the coherence matrix at every bin of one transform over the whole signal, after Habets,
+    Cohen and Gannot, "Generating nonstationary multisensor signals under a spatial coherence constraint",
+    JASA 124 (2008). Equal spectra make the coherence exact in expectation; the price is that the field is
+    stationary.
 
     Args:
-        source: (n_samples,).
+        source: (n_samples,); its mean is left out.
         geometry: the array.
         sample_rate: Hz.
         rng: draws the phases.
@@ -54,7 +57,7 @@ def sensor_noise(n_mics: int, n_samples: int, rng: np.random.Generator) -> np.nd
 
 @functools.lru_cache(maxsize=4)
 def _coherence_root(positions: bytes, n_mics: int, n_samples: int, sample_rate: int) -> np.ndarray:
-    """Symmetric square root of the coherence matrix per bin, (n_freqs, n_mics, n_mics); the same for every scene."""
+    """Symmetric square root of the coherence matrix per bin, (n_freqs, n_mics, n_mics), for every scene."""
     places = np.frombuffer(positions).reshape(n_mics, 3)
     coherence = spherical_coherence(places, np.fft.rfftfreq(n_samples, 1 / sample_rate))
     values, vectors = np.linalg.eigh(coherence)

@@ -18,12 +18,17 @@ from simulate.scene import Scene
 def render(scene: Scene, geometry: ArrayGeometry) -> tuple[Mixture, dict[str, Any]]:
     """Simulates a scene.
 
+    Args:
+        scene: what is where and plays what.
+        geometry: the array that stands at ``scene.mic_positions``.
+
     Returns:
         The mixture at the scene's own SNR and level, and what was measured on the way: ``rt60_measured``,
         ``snr_db_measured``, ``engine``.
 
     Raises:
-        ValueError: see :func:`simulate.rir.room_responses`; a source that is silent.
+        ValueError: see :func:`simulate.rir.room_responses`; a source that is silent, a file that cannot be
+            read.
     """
     rng = np.random.default_rng([*scene.seed, 1])  # the scene's own draws used the seed without the 1
     response = room_responses(
@@ -40,6 +45,9 @@ def render(scene: Scene, geometry: ArrayGeometry) -> tuple[Mixture, dict[str, An
     noise = _mix_noise(scene, geometry, images, rng)
 
     ref = geometry.ref_mic
+    if mean_power(speech[ref]) == 0:
+        silent = scene.source_excerpts[0].pieces[0]["path"]
+        raise ValueError(f"target: expected sound, got silence from {silent}")
     level = 10 ** (scene.level_dbfs / 20) / np.sqrt(mean_power(speech[ref]))
     speech, target = level * speech, level * target
     noise = snr_gain(speech[ref], noise[ref], scene.snr_db) * noise
@@ -68,7 +76,9 @@ def convolve(dry: np.ndarray, responses: np.ndarray) -> np.ndarray:
     return scipy.fft.irfft(spectra, n_fft)[..., :n_samples]
 
 
-def _mix_noise(scene: Scene, geometry: ArrayGeometry, images: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+def _mix_noise(
+    scene: Scene, geometry: ArrayGeometry, images: np.ndarray, rng: np.random.Generator
+) -> np.ndarray:
     """Interferer images (n_sources, n_mics, n_samples) + diffuse + sensor noise at their relative levels."""
     ref = geometry.ref_mic
     power = np.array([mean_power(image[ref]) for image in images])

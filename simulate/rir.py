@@ -1,8 +1,8 @@
 """Room impulse responses: one interface, today one engine (pyroomacoustics' image sources, the reference).
 
-Facts about the engine that this file deals with: its result depends on the number of threads, it high-passes by
-default, it delays the direct path by half of its fractional-delay filter, and a wall absorption from Sabine's
-formula misses the asked RT60 by up to half.
+Facts about the engine that this file deals with: its result depends on the number of threads, it high-passes
+by default, it delays the direct path by half of its fractional-delay filter, and a wall absorption from
+Sabine's formula misses the asked RT60 by up to half.
 """
 
 from __future__ import annotations
@@ -16,7 +16,11 @@ import numpy as np
 from arrayse.geometry import SPEED_OF_SOUND
 
 SABINE = 24 * np.log(10) / SPEED_OF_SOUND
+"""Sabine's constant in s/m: RT60 = SABINE x volume / (surface x absorption)."""
+
 MAX_ABSORPTION = 0.99
+"""Most energy that the walls may take in a correction: with 1 the room would have no reflections."""
+
 CORRECTIONS = 2
 """Fixed-point corrections of the wall absorption; each measures one response."""
 
@@ -28,7 +32,8 @@ class RoomResponse:
     Attributes:
         full: (n_sources, n_mics, n_taps), direct path and reflections; sample 0 is the moment of emission.
         direct: same shape, the direct path alone: amplitude 1/distance, delay distance/c.
-        rt60: measured T30 in seconds (mean over the sources at the first microphone).
+        rt60: measured T30 in seconds: mean over the sources at the first microphone, without those whose
+            direct path hides the decay.
         engine: name and version.
     """
 
@@ -39,7 +44,7 @@ class RoomResponse:
 
 
 def shortest_rt60(room_dim: np.ndarray) -> float:
-    """The RT60 in seconds of a room whose walls absorb everything, by Sabine's formula: none shorter can be asked."""
+    """RT60 in seconds of a room whose walls absorb everything, by Sabine's formula: the least to ask for."""
     volume = float(np.prod(room_dim))
     return SABINE * volume / _surface(room_dim)
 
@@ -57,24 +62,29 @@ def room_responses(
         sample_rate: Hz.
 
     Raises:
-        ValueError: a source or microphone outside the room, an RT60 that the room cannot have.
+        ValueError: a source or microphone outside the room, a source in the place of a microphone, an RT60
+            that the room cannot have.
     """
     _check_inside(room_dim, sources, "source")
     _check_inside(room_dim, mics, "microphone")
-    if rt60 < shortest_rt60(room_dim):
+    if not shortest_rt60(room_dim) <= rt60 < np.inf:
         size = " x ".join(f"{side:.2f}" for side in room_dim)
-        raise ValueError(f"rt60: expected at least {shortest_rt60(room_dim):.3f} s in a room of {size} m, got {rt60:g} s")
+        least = f"at least {shortest_rt60(room_dim):.3f} s"
+        raise ValueError(f"rt60: expected {least} in a room of {size} m, got {rt60:g} s")
+    distance = np.linalg.norm(sources[:, None] - mics, axis=-1)
+    if not distance.all():
+        raise ValueError("source: expected a place apart from the microphones, got that of one of them")
+    clear = distance[:, 0] > _least_distance(room_dim, rt60)
+    probe = sources[0] if clear[0] else _far_place(room_dim, mics[0])
     with _reference_settings() as engine:
         order = _max_order(room_dim, rt60)
-        absorption = 1 - np.exp(-SABINE * np.prod(room_dim) / (_surface(room_dim) * rt60))  # Eyring
-        for _ in range(CORRECTIONS):
-            probe = _image_sources(room_dim, absorption, order, sources[:1], mics[:1], sample_rate)
-            absorption = 1 - (1 - absorption) ** (measure_rt60(probe[0, 0], sample_rate) / rt60)
-            absorption = min(absorption, MAX_ABSORPTION)
+        absorption, measured = _fit_absorption(room_dim, rt60, order, probe, mics[0], sample_rate)
         full = _image_sources(room_dim, absorption, order, sources, mics, sample_rate)
         direct = _image_sources(room_dim, absorption, 0, sources, mics, sample_rate)
-    direct = np.pad(direct, ((0, 0), (0, 0), (0, max(0, full.shape[-1] - direct.shape[-1]))))[..., : full.shape[-1]]
-    measured = float(np.mean([measure_rt60(response[0], sample_rate) for response in full]))
+    if clear.any():
+        measured = float(np.mean([measure_rt60(response[0], sample_rate) for response in full[clear]]))
+    n_taps = full.shape[-1]
+    direct = np.pad(direct, ((0, 0), (0, 0), (0, max(0, n_taps - direct.shape[-1]))))[..., :n_taps]
     return RoomResponse(full, direct, measured, engine)
 
 
@@ -91,11 +101,21 @@ def early_part(response: RoomResponse, early_ms: float, sample_rate: int) -> np.
 
 
 def measure_rt60(response: np.ndarray, sample_rate: int) -> float:
-    """Reverberation time in seconds from one response (n_taps,): Schroeder integral, slope from -5 to -35 dB (T30)."""
+    """Reverberation time T30 in seconds from one response (n_taps,).
+
+    It is 60 dB over the slope of the backward-integrated energy from -5 to -35 dB, after Schroeder, "New
+    method of measuring reverberation time", JASA 37 (1965), and ISO 3382-1. An anechoic response drops at
+    once: 0.
+
+    Raises:
+        ValueError: a response without energy.
+    """
+    if not response.any():
+        raise ValueError("response: expected an impulse response, got silence")
     energy = np.cumsum(response[::-1].astype(np.float64) ** 2)[::-1]
     decay_db = 10 * np.log10(np.maximum(energy / energy[0], 1e-30))
     start, stop = (int(np.argmax(decay_db <= level)) for level in (-5.0, -35.0))
-    if stop - start < 2:  # no decay to fit: an anechoic response drops at once
+    if stop - start < 2:  # no decay to fit
         return 0.0
     seconds = np.arange(start, stop) / sample_rate
     slope = np.polyfit(seconds, decay_db[start:stop], 1)[0]
@@ -118,13 +138,46 @@ def _reference_settings() -> Iterator[str]:
             pyroomacoustics.constants.set(name, value)
 
 
+def _fit_absorption(
+    room_dim: np.ndarray, rt60: float, order: int, source: np.ndarray, mic: np.ndarray, sample_rate: int
+) -> tuple[float, float]:
+    """Absorption of the walls that gives the RT60 between two places, and the RT60 measured last."""
+    absorption = 1 - np.exp(-SABINE * np.prod(room_dim) / (_surface(room_dim) * rt60))  # Eyring
+    measured = rt60
+    for _ in range(CORRECTIONS):
+        response = _image_sources(room_dim, absorption, order, source[None], mic[None], sample_rate)
+        measured = measure_rt60(response[0, 0], sample_rate)
+        absorption = min(1 - (1 - absorption) ** (measured / rt60), MAX_ABSORPTION)
+    return absorption, measured
+
+
+def _least_distance(room_dim: np.ndarray, rt60: float) -> float:
+    """Metres from which on a direct path is less than 20 dB above the reverberation, so that T30 tells of it.
+
+    A tenth of the critical distance, 0.057 sqrt(volume / rt60).
+    """
+    return float(0.0057 * np.sqrt(np.prod(room_dim) / rt60))
+
+
+def _far_place(room_dim: np.ndarray, mic: np.ndarray) -> np.ndarray:
+    """A place in the room at least a quarter of its sides away from the microphone."""
+    return max(0.25 * room_dim, 0.75 * room_dim, key=lambda place: float(np.linalg.norm(place - mic)))
+
+
 def _image_sources(
-    room_dim: np.ndarray, absorption: float, order: int, sources: np.ndarray, mics: np.ndarray, sample_rate: int
+    room_dim: np.ndarray,
+    absorption: float,
+    order: int,
+    sources: np.ndarray,
+    mics: np.ndarray,
+    sample_rate: int,
 ) -> np.ndarray:
+    """Responses (n_sources, n_mics, n_taps) of all images up to an order, sample 0 being the emission."""
     import pyroomacoustics
 
+    walls = pyroomacoustics.Material(absorption)
     room = pyroomacoustics.ShoeBox(
-        room_dim, fs=sample_rate, materials=pyroomacoustics.Material(absorption), max_order=order, air_absorption=False
+        room_dim, fs=sample_rate, materials=walls, max_order=order, air_absorption=False
     )
     for source in sources:
         room.add_source(source)
@@ -140,7 +193,7 @@ def _image_sources(
 
 
 def _max_order(room_dim: np.ndarray, rt60: float) -> int:
-    """Reflection order that holds every image within c·rt60: images of order n lie at least n times this far apart."""
+    """Reflection order that holds every image within c·rt60: one of order n lies n shortest steps away."""
     sides = np.sort(room_dim)
     shortest_step = sides[0] * sides[1] / np.hypot(sides[0], sides[1])
     return int(np.ceil(SPEED_OF_SOUND * rt60 / shortest_step))
@@ -154,6 +207,5 @@ def _surface(room_dim: np.ndarray) -> float:
 def _check_inside(room_dim: np.ndarray, positions: np.ndarray, what: str) -> None:
     for position in positions:
         if not ((position > 0) & (position < room_dim)).all():
-            raise ValueError(
-                f"{what}: expected a place inside the room {np.round(room_dim, 2).tolist()} m, got {np.round(position, 2).tolist()}"
-            )
+            room, place = np.round(room_dim, 2).tolist(), np.round(position, 2).tolist()
+            raise ValueError(f"{what}: expected a place inside the room {room} m, got {place}")

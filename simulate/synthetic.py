@@ -152,10 +152,16 @@ def _speak(voice: Voice, texts: list[str]) -> list[np.ndarray]:
 
 
 def clean_speech(samples: np.ndarray, sample_rate: int) -> np.ndarray:
-    """Bring samples (n,) to :data:`SAMPLE_RATE`, cut the silence at both ends, set the active level."""
+    """Bring samples (n,) to :data:`SAMPLE_RATE`, cut the silence at both ends, set the active level.
+
+    Raises:
+        ValueError: nothing but silence, or less than one frame.
+    """
     ratio = Fraction(SAMPLE_RATE, sample_rate)
     speech = resample_poly(samples, ratio.numerator, ratio.denominator)
     power = _frame_power(speech)
+    if not power.any():
+        raise ValueError(f"speech: expected sound, got {len(samples)} samples of silence")
     loud = np.flatnonzero(power > 1e-5 * power.max())
     # One frame more at either end: the onset of a stop lies below the threshold.
     speech = speech[max(loud[0] - 1, 0) * FRAME : (loud[-1] + 2) * FRAME]

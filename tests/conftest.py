@@ -12,11 +12,15 @@ from pathlib import Path
 import numpy as np
 import pytest
 import soundfile
+from hypothesis import settings
 
 from arrayse.geometry import circular
 from simulate.corpus import load_corpus
 from simulate.generate import generate
 from simulate.scene import Recipe
+
+settings.register_profile("arrayse", deadline=None)  # no test depends on the speed of the machine
+settings.load_profile("arrayse")
 
 SAMPLE_RATE = 16000
 COLUMNS = ("path", "split", "kind", "speaker_or_type", "seconds", "source", "license", "channels")

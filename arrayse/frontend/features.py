@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from typing import Annotated, Literal
+from typing import Annotated, Literal, get_args
 
 import torch
 from annotated_types import Gt
@@ -13,10 +13,13 @@ MIN_POWER = 1e-10
 """Mean power per bin under which the input counts as digital silence and is not amplified further."""
 
 BLOCK_FRAMES = 256
+"""Frames whose running level is computed at once, as a product with a (frame, frame) matrix."""
+
+Norm = Literal["recursive", "segment", "none"]
 
 
 def real_channels(spec: Tensor) -> Tensor:
-    """Complex (batch, channel, freq, frame) → real (batch, 2·channel, freq, frame): real parts, then imaginary parts."""
+    """Complex (batch, channel, freq, frame) → (batch, 2·channel, freq, frame): all real parts come first."""
     return torch.cat([spec.real, spec.imag], dim=1)
 
 
@@ -24,25 +27,35 @@ class Features(nn.Module):
     """Real and imaginary parts, level-normalised.
 
     Args:
-        norm: ``recursive`` divides each frame by the running level of all microphones (causal; the level differences
-            between microphones stay). ``segment`` subtracts the mean and divides by the standard deviation of the
-            whole segment, as the distillation study of Metzger et al. 2025 does (not causal). ``none`` passes on.
-        time_constant: of the running level, in seconds.
         frame_rate: frames per second of the spectra that will come.
+        norm: ``recursive`` divides each frame by the running level of all microphones (causal; the level
+            differences between microphones stay). ``segment`` subtracts the mean and divides by the standard
+            deviation of the whole segment, as the distillation study of Metzger et al., arXiv 2507.19208
+            (2025), does (not causal). ``none`` passes on.
+        time_constant: of the running level, in seconds.
+
+    Raises:
+        ValueError: an unknown norm, or a frame rate or time constant that is not positive.
     """
 
     def __init__(
         self,
         frame_rate: float,
-        norm: Literal["recursive", "segment", "none"] = "recursive",
+        norm: Norm = "recursive",
         time_constant: Annotated[float, Gt(0)] = 1.0,
     ) -> None:
         super().__init__()
+        if norm not in get_args(Norm):
+            raise ValueError(f"norm: expected one of {', '.join(get_args(Norm))}, got {norm}")
+        for name, value in (("frame_rate", frame_rate), ("time_constant", time_constant)):
+            if not value > 0:
+                raise ValueError(f"{name}: expected a positive number, got {value}")
         self.norm, self.time_constant = norm, time_constant
         self.forget = math.exp(-1 / (time_constant * frame_rate))
 
     @property
     def causal(self) -> bool:
+        """Whether no frame depends on a later one."""
         return self.norm != "segment"
 
     def initial_state(self, n_batch: int, device: torch.device) -> Tensor:

@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, Literal, get_args
 
 import torch
 from annotated_types import Ge
 from torch import Tensor, nn
 from torch.nn import functional
 
+Window = Literal["sqrt_hann", "hann"]
+
 
 class Stft(nn.Module):
-    """Analysis, and synthesis by weighted overlap-add with the window's canonical dual: perfect reconstruction.
+    """Analysis, and synthesis by overlap-add with the window's canonical dual: perfect reconstruction.
 
-    Frame t sees the samples up to (t + 1)·hop_length and none later, so that a stream and a file have the same
-    frames; a sample is whole once the last frame that covers it is there: the latency is ``n_fft`` samples.
+    Frame t sees the samples before (t + 1)·hop_length and none later, so that a stream and a file have the
+    same frames; a sample is whole once the last frame that covers it is there: the latency is ``n_fft``
+    samples.
 
     Args:
         n_fft: transform and window length in samples.
@@ -22,7 +25,7 @@ class Stft(nn.Module):
         window: ``sqrt_hann`` or ``hann`` (periodic).
 
     Raises:
-        ValueError: hop_length does not divide n_fft, or leaves gaps between windows.
+        ValueError: an unknown window, or a hop_length that does not divide n_fft or leaves no overlap.
     """
 
     window: Tensor
@@ -32,10 +35,12 @@ class Stft(nn.Module):
         self,
         n_fft: Annotated[int, Ge(4)] = 512,
         hop_length: Annotated[int, Ge(1)] = 256,
-        window: Literal["sqrt_hann", "hann"] = "sqrt_hann",
+        window: Window = "sqrt_hann",
     ) -> None:
         super().__init__()
-        if n_fft % hop_length or n_fft == hop_length:
+        if window not in get_args(Window):
+            raise ValueError(f"window: expected one of {', '.join(get_args(Window))}, got {window}")
+        if not 1 <= hop_length < n_fft or n_fft % hop_length:
             raise ValueError(f"hop_length: expected a proper divisor of n_fft {n_fft}, got {hop_length}")
         self.n_fft, self.hop_length, self.kind = n_fft, hop_length, window
         analysis = torch.hann_window(n_fft, dtype=torch.float64)
@@ -47,6 +52,7 @@ class Stft(nn.Module):
 
     @property
     def n_freqs(self) -> int:
+        """Frequencies of a spectrum, from 0 to half the sample rate."""
         return self.n_fft // 2 + 1
 
     def n_frames(self, n_samples: int) -> int:
@@ -71,7 +77,14 @@ class Stft(nn.Module):
         return self.overlap_add(spec)[..., front : front + n_samples]
 
     def overlap_add(self, spec: Tensor) -> Tensor:
-        """Synthesis without cutting the ends: (..., n_freqs, n_frames) → (..., n_fft + (n_frames - 1)·hop_length)."""
+        """Synthesis without cutting the ends.
+
+        Args:
+            spec: complex (..., n_freqs, n_frames).
+
+        Returns:
+            (..., n_fft + (n_frames - 1)·hop_length); chunks of frames add up to the whole where they overlap.
+        """
         frames = torch.fft.irfft(spec.transpose(-1, -2), self.n_fft) * self.dual
         flat = frames.reshape(-1, *frames.shape[-2:]).transpose(1, 2)  # (...) sample frame
         length = self.n_fft + (spec.shape[-1] - 1) * self.hop_length

@@ -1,4 +1,4 @@
-"""Distillation: one file per published method, and the objective that puts methods, teacher and student together."""
+"""Distillation: a file per published method, and the objective that joins methods, teacher and student."""
 
 from __future__ import annotations
 

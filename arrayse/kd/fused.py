@@ -2,29 +2,33 @@
 
 from __future__ import annotations
 
-from typing import Literal
-
 import torch
 from torch import Tensor, nn
 
 from arrayse.kd.lin import Lin
 from arrayse.kd.lstm1 import Lstm1
 from arrayse.kd.lstm2 import Lstm2
-from arrayse.kd.similarity import Flow, Pool, gram_distance, gram_spread
+from arrayse.kd.similarity import Flow, Form, Pool, check_options, gram_distance, gram_spread
 
 
 class Fused(nn.Module):
     """lstm1 + lstm2 + lin.
 
-    Metzger et al., arXiv 2507.19208 (2025). ``paper``: the sum of the three paper forms with unit weights, of which
-    lstm1 is then nearly all. ``normalised`` (ours): each term is relative to the teacher's own spread, so that 1 says
-    "no closer than a constant" for all three, and the loss is their mean.
+    Metzger, Ohlenbusch, Rollwage, Doclo, "Comparison of Knowledge Distillation Methods for Low-complexity
+    Multi-microphone Speech Enhancement using the FT-JNF Architecture", arXiv 2507.19208 (2025).
+
+    ``paper``: the sum of the three paper forms with unit weights, of which lstm1 is then nearly all.
+    ``normalised`` (ours): each term is relative to the teacher's own spread, so that 1 says "no closer than
+    a constant" for all three, and the loss is their mean.
 
     Args:
         channels: channels of the student's and the teacher's taps, in the order of ``taps``.
         form: ``paper`` or ``normalised``.
-        flows: Grams of the normalised form.
+        flows: Grams of the normalised form; None: time and frequency.
         pool: of the normalised form, see :func:`arrayse.kd.similarity.cosine_gram`.
+
+    Raises:
+        ValueError: an unknown form, flow or pool, or no flow at all.
     """
 
     taps = ("freq_lstm", "time_lstm", "linear")
@@ -32,13 +36,12 @@ class Fused(nn.Module):
     def __init__(
         self,
         channels: list[tuple[int, int]],
-        form: Literal["paper", "normalised"] = "normalised",
+        form: Form = "normalised",
         flows: list[Flow] | None = None,
         pool: Pool = "mean",
     ) -> None:
         super().__init__()
-        self.form, self.pool = form, pool
-        self.flows: list[Flow] = ["time", "frequency"] if flows is None else flows
+        self.form, self.flows, self.pool = form, check_options(form, flows, pool), pool
         self.lstm1 = Lstm1(channels[:1], "paper")
         self.lstm2 = Lstm2(channels[1:2], "paper")
         self.lin = Lin(channels[2:], form)

@@ -6,7 +6,7 @@ from typing import Any
 
 from arrayse.frontend.features import Features
 from arrayse.frontend.stft import Stft
-from arrayse.geometry import ArrayGeometry
+from arrayse.geometry import ArrayGeometry, check_mics
 from arrayse.models.enhancer import Enhanced, Enhancer, Net
 from arrayse.models.ft_jnf import FTJNF
 
@@ -33,14 +33,17 @@ def build_enhancer(
         features: arguments of :class:`Features`, frame rate aside.
         array: arguments of :class:`ArrayGeometry`.
         mics: channels that the network hears; None for all.
-        ref_mic: channel to be estimated; None for the array's reference if it is heard, else the first of ``mics``.
+        ref_mic: channel to be estimated; None for the array's reference if it is heard, else the first of
+            ``mics``.
         sample_rate: Hz.
 
     Raises:
         ValueError: an unknown network, or what the classes refuse.
+        TypeError: arguments that the classes do not have.
     """
     geometry = ArrayGeometry(**array)
     mics = list(range(geometry.n_mics)) if mics is None else mics
+    check_mics(mics, geometry.n_mics)
     if ref_mic is None:
         ref_mic = geometry.ref_mic if geometry.ref_mic in mics else mics[0]
     transform = Stft(**stft)
@@ -50,4 +53,6 @@ def build_enhancer(
         raise ValueError(f"model name: expected one of {', '.join(NETS)}, got {name}")
     network = NETS[name](n_mics=len(mics), **arguments)
     frame_rate = sample_rate / transform.hop_length
-    return Enhancer(network, transform, Features(frame_rate, **features), geometry, mics, ref_mic, sample_rate)
+    return Enhancer(
+        network, transform, Features(frame_rate, **features), geometry, mics, ref_mic, sample_rate
+    )

@@ -65,6 +65,9 @@ class Enhancer(nn.Module):
         mics: channels of the array that the network hears.
         ref_mic: channel of the array at which speech is estimated; one of ``mics``.
         sample_rate: Hz.
+
+    Raises:
+        ValueError: channels that the array does not have, a reference that is not heard, a rate that is none.
     """
 
     def __init__(
@@ -81,6 +84,8 @@ class Enhancer(nn.Module):
         check_mics(mics, geometry.n_mics)
         if ref_mic not in mics:
             raise ValueError(f"ref_mic: expected one of the mics {mics}, got {ref_mic}")
+        if sample_rate < 1:
+            raise ValueError(f"sample_rate: expected a positive number of Hz, got {sample_rate}")
         self.net: Any = net
         self.stft, self.features = stft, features
         self.geometry, self.mics, self.ref_mic, self.sample_rate = geometry, mics, ref_mic, sample_rate
@@ -97,10 +102,17 @@ class Enhancer(nn.Module):
 
     @property
     def device(self) -> torch.device:
+        """Where the enhancer computes."""
         return self.stft.window.device
 
     def forward(self, wave: Tensor) -> Enhanced:
-        """Enhances whole utterances, (batch, all mics of the array, n_samples)."""
+        """Enhances whole utterances, (batch, all mics of the array, n_samples).
+
+        Raises:
+            ValueError: another number of microphones.
+        """
+        if wave.shape[1] != self.geometry.n_mics:
+            raise ValueError(f"wave: expected {self.geometry.n_mics} microphones, got {wave.shape[1]}")
         spec = self.stft(wave[:, self.mics])
         taps = Taps()
         mask = self.net(self.features(spec)[0], taps)
@@ -114,7 +126,14 @@ class Enhancer(nn.Module):
         return features, self.net.initial_state(n_batch, self.stft.n_freqs, self.device)
 
     def step(self, spec: Tensor, state: tuple[Any, Any]) -> tuple[Tensor, tuple[Any, Any]]:
-        """Enhances the next frames of a stream: (batch, len(mics), freq, frame) → (batch, 1, freq, frame), state.
+        """Enhances the next frames of a stream; chained steps equal :meth:`forward`.
+
+        Args:
+            spec: complex (batch, len(mics), freq, frame).
+            state: what the step before returned.
+
+        Returns:
+            Complex (batch, 1, freq, frame) and the state after the last frame.
 
         Raises:
             ValueError: the enhancer is not causal.
@@ -140,11 +159,11 @@ class Enhancer(nn.Module):
             ValueError: wrong rate, wrong number of channels, no samples, NaN.
         """
         check_rate(sample_rate, self.sample_rate, "recording")
-        noisy = np.asarray(noisy, dtype=np.float32)
+        noisy = np.require(noisy, np.float32, ["C", "W"])  # torch takes no reversed or read-only arrays
         if noisy.ndim != 2 or len(noisy) != self.geometry.n_mics:
             raise ValueError(
-                f"recording: expected ({self.geometry.n_mics}, n_samples) for the array {self.geometry.name}, "
-                f"got {noisy.shape}"
+                f"recording: expected ({self.geometry.n_mics}, n_samples) for the array "
+                f"{self.geometry.name}, got {noisy.shape}"
             )
         if noisy.shape[1] == 0:
             raise ValueError("recording: expected samples, got none")
@@ -158,7 +177,7 @@ class Enhancer(nn.Module):
             self.train(was_training)
 
     def _masked(self, mask: Tensor, spec: Tensor) -> Tensor:
-        """One mask on the reference microphone, or one per microphone and their sum: (batch, 1, freq, frame)."""
+        """One mask on the reference microphone, or one each and their sum: (batch, 1, freq, frame)."""
         if mask.shape[1] == 1:
             ref = self.mics.index(self.ref_mic)
             return mask * spec[:, ref : ref + 1]
@@ -169,7 +188,9 @@ class Enhancer(nn.Module):
         hop, n_fft, n_samples = self.stft.hop_length, self.stft.n_fft, wave.shape[-1]
         front, n_frames = n_fft - hop, self.stft.n_frames(n_samples)
         frames_per_piece = max(1, int(CHUNK_SECONDS * self.sample_rate) // hop)
-        padded = torch.nn.functional.pad(wave[self.mics], (front, (n_frames - 1) * hop + n_fft - front - n_samples))
+        padded = torch.nn.functional.pad(
+            wave[self.mics], (front, (n_frames - 1) * hop + n_fft - front - n_samples)
+        )
         output = torch.zeros(padded.shape[-1])
         state = self.initial_state()
         for first in range(0, n_frames, frames_per_piece):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, Literal, get_args
 
 import torch
 from annotated_types import Ge
@@ -11,23 +11,28 @@ from torch import Tensor, nn
 from arrayse.taps import Taps
 
 MASK_LIMIT = 9.0
-"""Bound on each part of an uncompressed mask: beyond it float32 cannot tell tanh from 1, so its inverse is lost."""
+"""Bound on each part of an uncompressed mask: beyond it tanh is 1 in float32, so that its inverse is lost."""
+
+Preset = Literal["tesch", "metzger"]
 
 State = tuple[Tensor, Tensor]
+"""Hidden and cell state of the T-LSTM, each (1, batch·freq, time_hidden)."""
 
 
 class FTJNF(nn.Module):
-    """An LSTM over frequency, an LSTM over time, a linear layer to the mask; the same weights for every bin and frame.
+    """An LSTM over frequency, an LSTM over time, a linear layer to the mask; the same weights for every bin.
 
     Tesch and Gerkmann, "Insights into Deep Non-linear Filters for Improved Multi-channel Speech Enhancement",
     IEEE/ACM TASLP 31 (2023). Presets:
 
-    - ``tesch``: F-LSTM bidirectional, T-LSTM bidirectional or (causal) unidirectional, one complex mask for the
-      reference microphone. The paper predicts a mask compressed to (-K, K) by tanh and expands it before use; with
-      K = C = 1 taken component-wise the expansion is the inverse of tanh and gives the linear output back. So the
-      mask is the linear output itself, each part bounded to ±9, where tanh can no longer be inverted in float32.
-    - ``metzger``: both LSTMs unidirectional (the F-LSTM from low to high), one complex mask per microphone with both
-      parts bounded by tanh, used as filter-and-sum; always causal (Metzger et al., arXiv 2507.19208).
+    - ``tesch``: F-LSTM bidirectional, T-LSTM bidirectional or (causal) unidirectional, one complex mask for
+      the reference microphone. The paper predicts a mask compressed to (-K, K) by tanh and expands it before
+      use; with K = C = 1 taken component-wise the expansion is the inverse of tanh: it gives the linear
+      output back. So the mask is the linear output itself, each part bounded to ±9, where tanh can no longer
+      be inverted in float32.
+    - ``metzger``: both LSTMs unidirectional (the F-LSTM from low to high), one complex mask per microphone
+      with both parts bounded by tanh, used as filter-and-sum; always causal (Metzger et al., arXiv
+      2507.19208, 2025).
 
     Args:
         n_mics: microphones that the network hears.
@@ -35,19 +40,24 @@ class FTJNF(nn.Module):
         freq_hidden: units of the F-LSTM (per direction).
         time_hidden: units of the T-LSTM (per direction).
         causal: whether the T-LSTM runs forwards only.
+
+    Raises:
+        ValueError: an unknown preset, or ``metzger`` that is not causal.
     """
 
     def __init__(
         self,
         n_mics: int,
-        preset: Literal["tesch", "metzger"] = "tesch",
+        preset: Preset = "tesch",
         freq_hidden: Annotated[int, Ge(1)] = 256,
         time_hidden: Annotated[int, Ge(1)] = 128,
         causal: bool = True,
     ) -> None:
         super().__init__()
+        if preset not in get_args(Preset):
+            raise ValueError(f"preset: expected one of {', '.join(get_args(Preset))}, got {preset}")
         if preset == "metzger" and not causal:
-            raise ValueError("causal: expected true for the preset metzger, whose T-LSTM runs forwards only, got false")
+            raise ValueError("causal: expected true for metzger, whose T-LSTM runs forwards only, got false")
         self.n_mics, self.preset, self.causal = n_mics, preset, causal
         self.n_masks = 1 if preset == "tesch" else n_mics
         freq_directions = 2 if preset == "tesch" else 1
@@ -79,12 +89,19 @@ class FTJNF(nn.Module):
         return self._run(features, taps, None)[0]
 
     def initial_state(self, n_batch: int, n_freqs: int, device: torch.device) -> State:
-        """State of the T-LSTM before the first frame: hidden and cell, each (1, batch·freq, time_hidden)."""
+        """State of the T-LSTM before the first frame."""
         zeros = torch.zeros(1, n_batch * n_freqs, self.time_lstm.hidden_size, device=device)
         return zeros, zeros.clone()
 
     def step(self, features: Tensor, state: State) -> tuple[Tensor, State]:
         """Mask for the next frame or frames of a stream; chained steps equal :meth:`forward`.
+
+        Args:
+            features: (batch, 2·n_mics, freq, frame).
+            state: what the step before returned.
+
+        Returns:
+            Complex mask (batch, 1 or n_mics, freq, frame) and the state after the last frame.
 
         Raises:
             ValueError: the network is not causal.

@@ -1,0 +1,136 @@
+"""The command line as people meet it: help, exit codes, one-line errors, nothing half-written."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile
+
+from arrayse.cli import main
+from arrayse.mixture import open_dataset
+from tests.test_evaluate import make_run
+
+VERBS = ("simulate", "train", "distill", "evaluate", "enhance", "report", "quickstart", "doctor")
+
+
+def arrayse(monkeypatch: pytest.MonkeyPatch, *arguments: str) -> int:
+    """Exit code of a command."""
+    monkeypatch.setattr(sys, "argv", ["arrayse", *arguments])
+    try:
+        main()
+    except SystemExit as stop:
+        return int(stop.code or 0)
+    return 0
+
+
+@pytest.mark.parametrize("verb", [*VERBS, "array show"])
+def test_help_teaches(verb: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    assert arrayse(monkeypatch, *verb.split(), "--help") == 0
+    assert len(capsys.readouterr().out) > 200
+
+
+def fails(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], expected: str, *arguments: str) -> None:
+    code = arrayse(monkeypatch, *arguments)
+    told = capsys.readouterr().err
+    assert code == 2, told
+    assert expected in told
+    assert "Traceback" not in told
+
+
+def test_bad_commands(
+    tmp_path: Path, tiny_dataset: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    out, data = "out=o", f"data={tiny_dataset}"
+    cases = [
+        ("did you mean simulate/office?", ["simulate", "offise", out]),
+        ("no such file", ["simulate", "office", out, "speech=nowhere"]),
+        ("expected a value, got none: set out=…", ["simulate", "office"]),
+        ("expected a file nowhere/dataset.json, got none", ["train", "teacher", "data=nowhere", out]),
+        ("did you mean ft_jnf?", ["train", "teacher", data, out, "model.name=ftjnf"]),
+        (
+            "mics: expected distinct channel numbers from 0 to 4, got [7]",
+            ["train", "teacher", data, out, "mics=[7]"],
+        ),
+        ("expected at most 6 (the scenes), got 64", ["train", "teacher", data, out, "fit.batch_size=64"]),
+        ("expected a file nowhere/model.json", ["distill", "lin_one_step", "teacher=nowhere", data, out]),
+        ("runs: expected run folders", ["evaluate", data, out]),
+        ("did you mean array/glasses?", ["array", "show", "glases"]),
+        ("expected summary.json", ["report", str(tmp_path)]),
+        ("expected a file", ["enhance", "nowhere", "in.wav", "out.wav"]),
+    ]
+    for expected, arguments in cases:
+        fails(monkeypatch, capsys, expected, *arguments)
+    assert not any(path for path in tmp_path.iterdir() if path.name != "o")
+    assert not list((tmp_path / "o").glob("*.safetensors"))
+
+
+def test_teacher_and_student_on_other_transforms(
+    tmp_path: Path, tiny_dataset: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    teacher = make_run(tmp_path / "teacher", open_dataset(tiny_dataset).geometry)
+    arguments = ["lin_one_step", f"teacher={teacher}", f"data={tiny_dataset}", f"out={tmp_path / 'student'}"]
+    expected = "student stft hop_length: expected 256 as the teacher has, got 128"
+    fails(monkeypatch, capsys, expected, "distill", *arguments, "stft.hop_length=128")
+    assert not (tmp_path / "student").exists()
+
+
+def test_enhance_checks_what_it_is_given(
+    tmp_path: Path, tiny_dataset: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run = make_run(tmp_path / "run", open_dataset(tiny_dataset).geometry)
+    rng, good, out = np.random.default_rng(0), tmp_path / "good.wav", tmp_path / "out.wav"
+    wave = 0.1 * rng.standard_normal((8000, 5))
+    soundfile.write(good, wave, 16000)
+    soundfile.write(tmp_path / "rate.wav", wave, 8000)
+    soundfile.write(tmp_path / "mono.wav", wave[:, 0], 16000)
+    soundfile.write(tmp_path / "empty.wav", wave[:0], 16000)
+    wave[3, 2] = np.nan
+    soundfile.write(tmp_path / "nan.wav", wave, 16000, "FLOAT")
+    (tmp_path / "text.wav").write_text("no audio")
+    for name, expected in {
+        "rate.wav": "expected 16000 Hz, got 8000 Hz",
+        "mono.wav": "expected 5 channels for the array circular, got 1",
+        "empty.wav": "got no samples",
+        "nan.wav": "expected finite samples, got 1 NaN",
+        "text.wav": "expected an audio file, got",
+        "missing.wav": "expected an audio file, got none there",
+    }.items():
+        fails(monkeypatch, capsys, expected, "enhance", str(run), str(tmp_path / name), str(out))
+        assert not out.exists()
+    assert arrayse(monkeypatch, "enhance", str(run), str(good), str(out)) == 0
+    assert soundfile.info(out).frames == 8000
+
+
+def test_array_show_draws(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert arrayse(monkeypatch, "array", "show", "phone3", f"out={tmp_path / 'a.png'}") == 0
+    assert (tmp_path / "a.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_a_run_of_another_config_is_not_overwritten(
+    tmp_path: Path, tiny_dataset: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    small = ["model.freq_hidden=2", "model.time_hidden=2", "epochs=1", "fit.batch_size=6", "fit.seconds=0.3"]
+    arguments = ["train", "teacher", f"data={tiny_dataset}", f"out={tmp_path / 'r'}", *small]
+    assert arrayse(monkeypatch, *arguments) == 0
+    weights = (tmp_path / "r" / "model.safetensors").read_bytes()
+    fails(monkeypatch, capsys, "with other seed", *arguments, "seed=3")
+    assert arrayse(monkeypatch, *arguments) == 0  # finished: nothing to do
+    assert (tmp_path / "r" / "model.safetensors").read_bytes() == weights
+
+
+def test_interrupt_ends_with_130(monkeypatch: pytest.MonkeyPatch) -> None:
+    def interrupted() -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("arrayse.cli.app", interrupted)
+    assert arrayse(monkeypatch) == 130
+
+
+def test_python_dash_m_works() -> None:
+    done = subprocess.run([sys.executable, "-m", "arrayse", "--version"], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "0.1.0"

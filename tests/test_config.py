@@ -1,0 +1,163 @@
+"""Configurations: merging, checking, and errors that name what, expected, got, and the nearest valid name."""
+
+from __future__ import annotations
+
+import inspect
+from pathlib import Path
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from arrayse.config import ConfigError, check_values, find_config, read_array, read_config, write_config
+from arrayse.models import FTJNF
+from arrayse.schema import SCHEMAS, TrainConfig, locate
+from arrayse.train import FitSettings
+from simulate.scene import Recipe
+
+TRAIN = ["train/teacher", "data=d", "out=o"]
+
+
+def lines(error: pytest.ExceptionInfo[ConfigError]) -> list[str]:
+    return str(error.value).splitlines()
+
+
+def test_files_merge_left_to_right_and_overrides_win(tmp_path: Path) -> None:
+    (tmp_path / "a.yaml").write_text("data: a\nout: a\nepochs: 1\nfit: {seconds: 1.0, batch_size: 1}\n")
+    (tmp_path / "b.yaml").write_text("epochs: 2\nfit: {batch_size: 2}\n")
+    arguments = ["model/tesch", str(tmp_path / "a.yaml"), str(tmp_path / "b.yaml"), "out=c"]
+    values = read_config("train", arguments)
+    assert (values["data"], values["out"], values["epochs"]) == ("a", "c", 2)
+    assert (values["fit"]["seconds"], values["fit"]["batch_size"]) == (1.0, 2)
+    swapped = read_config("train", [arguments[0], arguments[2], arguments[1]])
+    assert (swapped["epochs"], swapped["fit"]["batch_size"]) == (1, 1)
+
+
+def test_defaults_are_those_of_the_classes() -> None:
+    values = read_config("train", ["data=d", "out=o", "model.name=ft_jnf"])
+    assert FitSettings(**values["fit"]) == FitSettings()
+    signature = inspect.signature(FTJNF).parameters
+    for name in ("preset", "freq_hidden", "time_hidden", "causal"):
+        assert values["model"][name] == signature[name].default
+    assert Recipe(**read_config("simulate", ["out=o"])["recipe"]) == Recipe()
+
+
+def test_all_errors_are_told_at_once_with_the_nearest_name() -> None:
+    with pytest.raises(ConfigError) as error:
+        read_config("train", [*TRAIN, "model.freq_hiden=64", "epochs=ten", "sed=1", "fit.batch_size=0"])
+    told = lines(error)
+    assert len(told) == 4
+    assert "model.freq_hiden: expected a known key, got an unknown one: did you mean freq_hidden?" in told
+    assert "sed: expected a known key, got an unknown one: did you mean seed?" in told
+    assert any(line.startswith("epochs: expected a valid integer") and line.endswith("'ten'") for line in told)
+    assert any(line.startswith("fit.batch_size: expected a value greater than or equal to 1") for line in told)
+
+
+def test_unknown_names_of_models_and_losses_list_the_choices() -> None:
+    with pytest.raises(ConfigError) as error:
+        read_config("train", [*TRAIN, "model.name=ft_jnv", "loss.name=mse"])
+    assert any("model.name: expected one of ft_jnf, got ft_jnv: did you mean ft_jnf?" in line for line in lines(error))
+    assert any(
+        "loss.name: expected one of wave_magnitude_l1, negative_si_sdr, got mse" in line for line in lines(error)
+    )
+
+
+def test_an_error_inside_a_distillation_term_names_its_place() -> None:
+    with pytest.raises(ConfigError) as error:
+        read_config("distill", ["lin_one_step", "data=d", "out=o", "teacher=t", "distill.terms.lin.loss.frm=paper"])
+    assert lines(error) == ["distill.terms.lin.loss.frm: expected a known key, got an unknown one: did you mean form?"]
+
+
+def test_types_are_strict() -> None:
+    for override in ("epochs=1.5", "epochs='3'", "model.causal=1", "mics=[0.5]", "mics=0"):
+        with pytest.raises(ConfigError):
+            read_config("train", [*TRAIN, override])
+
+
+@pytest.mark.parametrize("text", ["${oc.env:HOME}", "${data}", "a${oc.decode:1}"])
+def test_interpolations_are_refused(text: str) -> None:
+    with pytest.raises(ConfigError, match="interpolation"):
+        read_config("train", [*TRAIN[:1], "out=o", f"data={text}"])
+
+
+def test_yaml_tags_run_nothing(tmp_path: Path) -> None:
+    marker = tmp_path / "ran"
+    (tmp_path / "evil.yaml").write_text(f"data: !!python/object/apply:os.system ['touch {marker}']\n")
+    with pytest.raises(ConfigError):
+        read_config("train", [str(tmp_path / "evil.yaml")])
+    assert not marker.exists()
+
+
+def test_a_missing_config_names_the_nearest() -> None:
+    with pytest.raises(ConfigError, match=r"got teecher: did you mean train/teacher\?"):
+        find_config("teecher", "train")
+
+
+@pytest.mark.parametrize("name", ["teacher", "train/teacher", "configs/train/teacher.yaml", "train/teacher.yaml"])
+def test_named_configs_are_found_from_any_folder(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert find_config(name, "train").name == "teacher.yaml"
+
+
+def test_a_broken_yaml_file_is_named(tmp_path: Path) -> None:
+    (tmp_path / "x.yaml").write_text("a: [1\n")
+    with pytest.raises(ConfigError, match=r"x\.yaml: expected a YAML mapping"):
+        read_config("train", [str(tmp_path / "x.yaml")])
+
+
+def test_a_resolved_config_reads_back_the_same(tmp_path: Path) -> None:
+    values = read_config("distill", ["fused_two_step", "data=d", "out=o", "teacher=t"])
+    write_config(tmp_path / "c.yaml", values)
+    assert read_config("distill", [str(tmp_path / "c.yaml")]) == values
+
+
+def test_arrays() -> None:
+    assert read_array("circular").n_mics == 5
+    ring = read_array({"preset": "circular", "n_mics": 7, "mics": [6, 2], "ref_mic": 2})
+    assert (ring.n_mics, ring.ref_mic) == (2, 1)
+    assert read_array({"positions": [[0, 0, 0], [0, 0.02, 0]], "ref_mic": 1, "name": "mine"}).ref_mic == 1
+
+
+@pytest.mark.parametrize(
+    ("array", "message"),
+    [
+        ({"preset": "circlar"}, "did you mean circular"),
+        ({"preset": "circular", "radios": 1}, "array.radios: .* did you mean radius"),
+        ({"preset": "phone", "n_mics": 5}, "expected 2 or 3"),
+        ({"positions": [[0, 0], [1, 1]]}, "rows of 3 numbers"),
+        ({"positions": [[0, 0, 0], [12, 0, 0]]}, "millimetres"),
+        ({"positions": [[0, 0, 0], [0, 0, 0]]}, "same place"),
+        ({"positions": [[0, 0, "a"]]}, "array.positions.0.2"),
+        ({}, "expected positions, or a preset"),
+    ],
+)
+def test_bad_arrays(array: dict[str, object], message: str) -> None:
+    with pytest.raises(ConfigError, match=message):
+        read_array(array)
+
+
+def nested(inner: st.SearchStrategy[object]) -> st.SearchStrategy[object]:
+    return st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=8), inner, max_size=3)
+
+
+SCALARS = st.none() | st.booleans() | st.integers() | st.text(max_size=5)
+
+
+@settings(max_examples=30)
+@given(st.recursive(SCALARS, nested, max_leaves=8))
+def test_any_value_is_accepted_or_explained(value: object) -> None:
+    for schema in SCHEMAS.values():
+        for values in (value, {"model": value}, {"distill": {"terms": {"a": value}}}, {"fit": value}):
+            problems = ""
+            try:
+                check_values(schema, values)
+            except ConfigError as error:
+                problems = str(error)
+            assert all("expected " in line for line in problems.split("\n") if line)
+
+
+def test_locate_leaves_out_what_nobody_writes() -> None:
+    assert locate(TrainConfig, ("model", "ft_jnf", "freq_hidden"))[0] == "model.freq_hidden"
+    place, siblings = locate(TrainConfig, ("fit", "learning_rat"))
+    assert place == "fit.learning_rat"
+    assert "learning_rate" in siblings

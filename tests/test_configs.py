@@ -1,0 +1,95 @@
+"""Every YAML file of the project builds what it describes."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from omegaconf import OmegaConf
+
+from arrayse.config import config_root, read_array, read_config
+from arrayse.kd import METHODS, build_term
+from arrayse.models import build_enhancer
+from arrayse.quickstart import TRAININGS
+from arrayse.train import FitSettings
+from simulate.scene import Recipe
+
+ROOT = Path(__file__).parents[1]
+FILES = sorted([*config_root().glob("*/*.yaml"), *ROOT.glob("experiments/*/*.yaml")])
+NEEDED = {
+    "simulate": ["out=o"],
+    "train": ["data=d", "out=o"],
+    "model": ["data=d", "out=o"],
+    "distill": ["data=d", "out=o", "teacher=t"],
+    "evaluate": ["data=d", "out=o"],
+}
+
+
+def kind_of(path: Path) -> str:
+    """The group of a named config; of an experiment's file, what its keys are for."""
+    if path.is_relative_to(config_root()):
+        return path.parent.name
+    keys = set(OmegaConf.load(path))
+    return next(
+        kind for key, kind in {"distill": "distill", "recipe": "simulate", "model": "train"}.items() if key in keys
+    )
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda path: f"{path.parent.name}/{path.stem}")
+def test_a_config_builds(path: Path) -> None:
+    kind = kind_of(path)
+    if kind == "array":
+        assert read_array(str(path)).n_mics >= 2
+        return
+    verb = "train" if kind == "model" else kind
+    base = [str(path.with_name("student.yaml"))] if kind == "distill" and "experiments" in path.parts else []
+    values = read_config(verb, [*base, str(path), *NEEDED[kind]])
+    if verb == "simulate":
+        Recipe(**values["recipe"])
+        read_array(values["array"])
+    if verb in ("train", "distill"):
+        FitSettings(**values["fit"])
+        parts = {"net": values["model"], "stft": values["stft"], "features": values["features"]}
+        array = read_array("circular").to_dict()
+        enhancer = build_enhancer(**parts, array=array, mics=values["mics"], ref_mic=None, sample_rate=16000)
+        for name, term in values.get("distill", {}).get("terms", {}).items():
+            arguments = dict(term["loss"])
+            build_term(name, METHODS[arguments.pop("name")], arguments, term["weight"], None, enhancer, enhancer)
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda path: f"{path.parent.name}/{path.stem}")
+def test_a_config_is_short(path: Path) -> None:
+    assert len(path.read_text().splitlines()) <= 40
+
+
+@pytest.mark.parametrize(
+    ("name", "overrides", "count"),
+    [
+        ("tesch", [], 1_206_786),
+        ("tesch", ["model.causal=true"], 877_826),
+        ("tesch", ["model.freq_hidden=512"], 3_328_514),
+        ("metzger", [], 1_403_146),
+        ("metzger", ["model.freq_hidden=88", "model.time_hidden=40"], 56_410),
+    ],
+)
+def test_named_models_have_the_published_sizes(name: str, overrides: list[str], count: int) -> None:
+    values = read_config("train", [f"model/{name}", "data=d", "out=o", *overrides])
+    enhancer = build_enhancer(
+        net=values["model"],
+        stft=values["stft"],
+        features=values["features"],
+        array=read_array("circular").to_dict(),
+        mics=None,
+        ref_mic=None,
+        sample_rate=16000,
+    )
+    assert sum(parameter.numel() for parameter in enhancer.parameters()) == count
+
+
+def test_the_quickstart_names_configs_that_are_there() -> None:
+    for _, verb, config, teacher in TRAININGS:
+        values = read_config(verb, [config, "data=d", "out=o", *([f"teacher={teacher}"] if teacher else [])])
+        assert values["model"]["causal"] is True
+    students = [read_config(verb, [config, *NEEDED[verb]]) for _, verb, config, _ in TRAININGS[1:]]
+    for key in ("model", "epochs", "fit", "seed"):  # a fair comparison: only the distillation differs
+        assert students[0][key] == students[1][key]

@@ -1,0 +1,182 @@
+"""Distillation as an objective: the sum of its terms, who learns, arrays of different microphones, what is refused."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+import torch
+
+from arrayse.geometry import circular, linear
+from arrayse.kd import METHODS, Distillation, Lin, Lstm2, Term, build_term
+from arrayse.losses import WaveMagnitudeL1
+from arrayse.models import Enhancer
+from arrayse.objectives import Supervised
+from tests.tiny import batch, distillation, enhancer
+
+TAPS = "freq_lstm, time_lstm, linear, mask, spec"
+
+
+def teacher_of(**arguments: Any) -> Enhancer:
+    """A wider enhancer with other weights."""
+    return enhancer(seed=1, freq_hidden=7, time_hidden=6, **arguments)
+
+
+def two_terms(student: Enhancer, teacher: Enhancer, supervised_weight: float) -> Distillation:
+    terms = [
+        build_term("outputs", Lin, {"form": "paper"}, 2.0, [("spec", "spec")], student, teacher),
+        build_term("rhythm", Lstm2, {}, 0.5, [("freq_lstm", "time_lstm")], student, teacher),
+    ]
+    return Distillation(student, WaveMagnitudeL1(), teacher, terms, supervised_weight)
+
+
+def lin_term(name: str = "lin", weight: float = 1.0) -> Term:
+    return Term(name, weight, [("linear", "linear")], Lin([(2, 2)]))
+
+
+@pytest.mark.parametrize("supervised_weight", [0.0, 0.3, 1.0])
+def test_the_loss_is_the_weighted_sum_of_its_parts(supervised_weight: float) -> None:
+    student, teacher, scenes = enhancer(mics=[0, 1]), teacher_of(), batch()
+    got = two_terms(student, teacher, supervised_weight)(scenes)
+    s, t = student(scenes.noisy).taps, teacher(scenes.noisy).taps
+    assert list(got) == ["loss", "supervised", "outputs", "rhythm"]
+    torch.testing.assert_close(got["supervised"], Supervised(student, WaveMagnitudeL1())(scenes)["loss"])
+    torch.testing.assert_close(got["outputs"], (s["spec"] - t["spec"]).abs().mean())
+    torch.testing.assert_close(got["rhythm"], Lstm2([(10, 6)])([s["freq_lstm"]], [t["time_lstm"]]))
+    terms = 2.0 * got["outputs"] + 0.5 * got["rhythm"]
+    torch.testing.assert_close(
+        got["loss"], supervised_weight * got["supervised"] + (1 - supervised_weight) * terms
+    )
+
+
+def test_the_equation_says_what_is_computed() -> None:
+    objective = two_terms(enhancer(), teacher_of(), 0.25)
+    assert objective.equation() == "loss = 0.25 WaveMagnitudeL1 + 0.75 (2 outputs + 0.5 rhythm)"
+
+
+@pytest.mark.parametrize("form", ["paper", "normalised"])
+@pytest.mark.parametrize("method", METHODS)
+def test_only_the_student_and_its_adapters_learn(method: str, form: str) -> None:
+    student, teacher = enhancer(mics=[0, 1], preset="metzger"), teacher_of(preset="metzger")
+    objective = distillation(student, teacher, method, supervised_weight=0.0, form=form)
+    objective(batch())["loss"].backward()
+    learns = dict(objective.named_parameters())
+    adapters = {name for name in learns if name.startswith("losses.")}
+    assert bool(adapters) == (method in ("lin", "fused"))
+    reached = {
+        name for name, parameter in learns.items() if parameter.grad is not None and parameter.grad.any()
+    }
+    last = METHODS[method].taps[-1]  # what comes after the tap that is compared has no part in the loss
+    behind = {"freq_lstm": ("time_lstm", "linear"), "time_lstm": ("linear",), "linear": ()}[last]
+    assert reached == {name for name in learns if not any(part in name for part in behind)}
+    assert all(parameter.grad is None and not parameter.requires_grad for parameter in teacher.parameters())
+
+
+def test_the_teacher_is_neither_saved_nor_switched_to_training() -> None:
+    student, teacher = enhancer(), teacher_of()
+    objective = distillation(student, teacher, "lin").train()
+    assert set(objective.state_dict()) == {f"student.{name}" for name in student.state_dict()}
+    assert student.training
+    assert not teacher.training
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_five_microphones_teach_two(method: str) -> None:
+    student, teacher = enhancer(mics=[3, 1], preset="metzger"), teacher_of(preset="metzger")
+    got = distillation(student, teacher, method)(batch())
+    assert torch.isfinite(got["loss"])
+
+
+def test_a_student_that_is_its_teacher_has_nothing_to_learn() -> None:
+    student, teacher, scenes = enhancer(), enhancer(), batch()
+    for method in METHODS:
+        assert float(distillation(student, teacher, method)(scenes)[method].detach()) == 0
+
+
+@pytest.mark.parametrize("form", ["paper", "normalised"])
+@pytest.mark.parametrize("method", METHODS)
+def test_terms_are_computed_in_32_bits_under_autocast(method: str, form: str) -> None:
+    """Gram matrices of 16 bits would leave gradients of noise between networks that resemble each other."""
+    student, teacher = enhancer(mics=[0, 1], preset="metzger"), teacher_of(preset="metzger")
+    objective, scenes = distillation(student, teacher, method, form=form), batch()
+    with torch.autocast("cpu", torch.bfloat16):
+        got = objective(scenes)[method]
+        s, t = student(scenes.noisy).taps, teacher(scenes.noisy).taps
+    names = METHODS[method].taps
+    exact = objective.losses[method]([s[name].float() for name in names], [t[name].float() for name in names])
+    assert got.dtype == torch.float32
+    torch.testing.assert_close(got, exact)
+
+
+def test_validation_is_that_of_supervised_training() -> None:
+    student, scenes = enhancer(), batch()
+    with torch.no_grad():
+        got = distillation(student, teacher_of(), "lstm1").validate(scenes)
+        expected = Supervised(student, WaveMagnitudeL1()).validate(scenes)
+    assert got == expected
+
+
+@pytest.mark.parametrize(
+    ("changed", "message"),
+    [
+        ({"n_fft": 64}, "student stft n_fft: expected 128 as the teacher has, got 64"),
+        ({"sample_rate": 8000}, "student sample_rate: expected 16000 as the teacher has, got 8000"),
+        (
+            {"array": linear(5)},
+            r"array: expected the teacher's \(circular, 5 mics\), got another \(linear, 5 mics\)",
+        ),
+        ({"array": circular(4)}, r"array: expected the teacher's .*, got another \(circular, 4 mics\)"),
+    ],
+)
+def test_students_of_another_grid_rate_or_array_are_refused(changed: dict[str, Any], message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        distillation(enhancer(**changed), teacher_of(), "lin")
+
+
+@pytest.mark.parametrize(("name", "value"), [("hop_length", 32), ("kind", "hann")])
+def test_students_of_another_hop_or_window_are_refused(name: str, value: object) -> None:
+    student = enhancer()
+    setattr(student.stft, name, value)
+    with pytest.raises(ValueError, match=f"student stft {name}: expected"):
+        distillation(student, teacher_of(), "lin")
+
+
+@pytest.mark.parametrize(
+    ("pairs", "message"),
+    [
+        ([("linaer", "linear")], f"t pairs: expected a student tap of {TAPS}, got linaer"),
+        ([("linear", "masks")], f"t pairs: expected a teacher tap of {TAPS}, got masks"),
+        ([("linear", "linear"), ("mask", "mask")], "t pairs: expected 1 for linear, got 2"),
+        ([], "t pairs: expected 1 for linear, got 0"),
+    ],
+)
+def test_pairs_that_cannot_be_compared_are_refused(pairs: list[tuple[str, str]], message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        build_term("t", Lin, {}, 1.0, pairs, enhancer(), teacher_of())
+
+
+@pytest.mark.parametrize("name", ["loss", "supervised", "a.b", "", "keys", "training"])
+def test_names_that_would_hide_something_are_refused(name: str) -> None:
+    with pytest.raises(ValueError, match="term: expected a name of its own without dots, got"):
+        Distillation(enhancer(), WaveMagnitudeL1(), teacher_of(), [lin_term(name)], 0.5)
+    with pytest.raises(ValueError, match="term: expected a name of its own without dots, got 'lin'"):
+        Distillation(enhancer(), WaveMagnitudeL1(), teacher_of(), [lin_term(), lin_term()], 0.5)
+
+
+@pytest.mark.parametrize(
+    ("weights", "supervised_weight", "message"),
+    [
+        ([-1.0], 0.5, r"a weight: expected 0 or more, got -1\.0"),
+        ([float("nan")], 0.5, "a weight: expected 0 or more, got nan"),
+        ([0.0, 0.0], 0.5, "terms: expected one with a positive weight, got none"),
+        ([], 0.0, "terms: expected one with a positive weight, got none"),
+        ([1.0], 1.5, r"supervised_weight: expected 0 to 1, got 1\.5"),
+        ([1.0], -0.1, r"supervised_weight: expected 0 to 1, got -0\.1"),
+    ],
+)
+def test_weights_that_leave_nothing_to_minimise_are_refused(
+    weights: list[float], supervised_weight: float, message: str
+) -> None:
+    terms = [lin_term(name, weight) for name, weight in zip("ab", weights, strict=False)]
+    with pytest.raises(ValueError, match=message):
+        Distillation(enhancer(), WaveMagnitudeL1(), teacher_of(), terms, supervised_weight)

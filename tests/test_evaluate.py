@@ -1,0 +1,141 @@
+"""Evaluation: rows paired over scenes, resumable, the same for any number of workers, and a summary that adds up."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from arrayse.checkpoint import save_description, save_weights
+from arrayse.evaluate import Request, evaluate
+from arrayse.files import read_json, read_json_lines, write_json
+from arrayse.geometry import ArrayGeometry
+from arrayse.metrics import score
+from arrayse.mixture import open_dataset
+from arrayse.models import build_enhancer
+from arrayse.profile import macs_per_second, n_parameters
+
+
+def make_run(folder: Path, geometry: ArrayGeometry, mics: list[int] | None = None, ref_mic: int | None = None) -> Path:
+    """A run folder with an untrained network."""
+    torch.manual_seed(0)
+    description = {
+        "net": {"name": "ft_jnf", "freq_hidden": 4, "time_hidden": 4},
+        "stft": {},
+        "features": {},
+        "array": geometry.to_dict(),
+        "mics": mics,
+        "ref_mic": ref_mic,
+        "sample_rate": 16000,
+    }
+    enhancer = build_enhancer(**description)
+    save_description(folder, description)
+    save_weights(folder, enhancer)
+    write_json(folder / "about.json", {"objectives": ["supervised: loss = x"], "teacher": None})
+    return folder
+
+
+@pytest.fixture
+def request_for(tiny_dataset: Path, tmp_path: Path) -> Request:
+    geometry = open_dataset(tiny_dataset).geometry
+    runs = {
+        "first": make_run(tmp_path / "first", geometry),
+        "second": make_run(tmp_path / "second", geometry, [1, 3], 3),
+    }
+    return Request(runs, tiny_dataset, "test", [0.0, 10.0], None, ["si_sdr", "estoi"], "first", 1, 0)
+
+
+def test_rows_are_the_scores_of_what_the_enhancers_give(request_for: Request, tmp_path: Path) -> None:
+    evaluate(request_for, tmp_path / "out", 1, {})
+    rows = list(read_json_lines(tmp_path / "out" / "rows.jsonl"))
+    dataset = open_dataset(request_for.data)
+    entries = dataset.entries("test")
+    assert len(rows) == len(entries) * 2 * 3
+    assert {row["system"] for row in rows} == {"noisy", "first", "second"}
+    row = next(
+        row for row in rows if row["system"] == "second" and row["snr_db"] == 10 and row["scene"] == entries[1].id
+    )
+    import arrayse
+
+    mixture = dataset.read(entries[1], wanted_snr_db=10)
+    estimate = arrayse.load(request_for.runs["second"]).enhance(mixture.noisy, 16000)
+    expected = score(estimate, mixture.target[3], 16000, ["si_sdr"])["si_sdr"].value
+    assert row["si_sdr"] == pytest.approx(expected, abs=1e-4)
+    noisy = next(
+        row for row in rows if row["system"] == "noisy" and row["snr_db"] == 10 and row["scene"] == entries[1].id
+    )
+    assert noisy["si_sdr"] == score(mixture.noisy[0], mixture.target[0], 16000, ["si_sdr"])["si_sdr"].value
+
+
+def test_two_workers_and_an_interruption_change_nothing(request_for: Request, tmp_path: Path) -> None:
+    evaluate(request_for, tmp_path / "one", 1, {})
+    evaluate(request_for, tmp_path / "two", 2, {})
+    whole = (tmp_path / "one" / "rows.jsonl").read_text()
+    one, two = (list(read_json_lines(tmp_path / name / "rows.jsonl")) for name in ("one", "two"))
+    for first, second in zip(one, two, strict=True):
+        assert (first["system"], first["scene"], first["snr_db"]) == (
+            second["system"],
+            second["scene"],
+            second["snr_db"],
+        )
+        assert first["si_sdr"] == pytest.approx(second["si_sdr"], abs=1e-3)  # one thread there, several here
+    (tmp_path / "one" / "rows.jsonl").write_text(whole[: len(whole) // 2 + 20])  # as a kill leaves it
+    evaluate(request_for, tmp_path / "one", 1, {})
+    assert (tmp_path / "one" / "rows.jsonl").read_text() == whole
+
+
+def test_the_summary_adds_up(request_for: Request, tmp_path: Path) -> None:
+    summary = evaluate(request_for, tmp_path / "out", 1, {"seed": 0})
+    assert summary == read_json(tmp_path / "out" / "summary.json", "summary")
+    rows = list(read_json_lines(tmp_path / "out" / "rows.jsonl"))
+    for cell in summary["table"]:
+        values = [r[cell["metric"]] for r in rows if (r["system"], r["snr_db"]) == (cell["system"], cell["snr_db"])]
+        assert cell["mean"] == pytest.approx(np.mean(values))
+        assert cell["low"] <= cell["mean"] <= cell["high"]
+        assert (cell["n"], cell["n_failed"]) == (len(values), 0)
+    for cell in summary["differences"]:
+        by_system = {
+            name: [r[cell["metric"]] for r in rows if (r["system"], r["snr_db"]) == (name, cell["snr_db"])]
+            for name in (cell["system"], cell["baseline"])
+        }
+        assert cell["mean"] == pytest.approx(np.mean(np.subtract(*by_system.values())))
+    assert {cell["system"] for cell in summary["differences"]} == {"second"}
+    system = summary["systems"][1]
+    enhancer = build_enhancer(**read_json(request_for.runs["first"] / "model.json", "model"))
+    assert (system["params"], system["macs_per_second"]) == (
+        n_parameters(enhancer),
+        macs_per_second(enhancer),
+    )
+
+
+def test_examples_lie_beside_the_summary(request_for: Request, tmp_path: Path) -> None:
+    evaluate(request_for, tmp_path / "out", 1, {})
+    (example,) = read_json(tmp_path / "out" / "examples.json", "examples")
+    assert set(example["waves"]) == {"noisy", "target", "first", "second"}
+    assert all((tmp_path / "out" / path).is_file() for path in example["waves"].values())
+    assert example["snr_db"] == 0
+
+
+def test_a_folder_of_another_evaluation_is_refused(request_for: Request, tmp_path: Path) -> None:
+    evaluate(request_for, tmp_path / "out", 1, {})
+    other = Request(**{**vars(request_for), "snr_db": [5.0]})
+    with pytest.raises(ValueError, match="other snr_db"):
+        evaluate(other, tmp_path / "out", 1, {})
+
+
+def test_another_array_or_baseline_is_refused(request_for: Request, tmp_path: Path) -> None:
+    elsewhere = make_run(tmp_path / "line", ArrayGeometry(np.array([[0, 0, 0], [0, 0.1, 0]])))
+    with pytest.raises(ValueError, match=r"line array: expected circular \(5 mics\) as the data, got array \(2 mics\)"):
+        evaluate(Request(**{**vars(request_for), "runs": {"line": elsewhere}}), tmp_path / "out", 1, {})
+    with pytest.raises(ValueError, match="baseline: expected one of first, second, got third"):
+        evaluate(Request(**{**vars(request_for), "baseline": "third"}), tmp_path / "out", 1, {})
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_missing_run_is_named(request_for: Request, tmp_path: Path) -> None:
+    shutil.rmtree(request_for.runs["second"])
+    with pytest.raises(ValueError, match=r"second.*model\.json"):
+        evaluate(request_for, tmp_path / "out", 1, {})

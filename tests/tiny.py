@@ -1,0 +1,99 @@
+"""Tiny networks, signals and objectives that several test files build."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from arrayse.geometry import ArrayGeometry, circular
+from arrayse.kd import METHODS, Distillation, build_term
+from arrayse.losses import WaveMagnitudeL1
+from arrayse.models import Enhancer, build_enhancer
+from arrayse.objectives import Batch
+from arrayse.taps import Taps
+
+
+def description(
+    array: ArrayGeometry | None = None,
+    mics: list[int] | None = None,
+    ref_mic: int | None = None,
+    n_fft: int = 128,
+    norm: str = "recursive",
+    sample_rate: int = 16000,
+    **net: Any,
+) -> dict[str, Any]:
+    """Arguments of :func:`build_enhancer` for a net of a few hundred weights."""
+    return {
+        "net": {
+            "name": "ft_jnf",
+            "preset": "tesch",
+            "freq_hidden": 5,
+            "time_hidden": 4,
+            "causal": True,
+            **net,
+        },
+        "stft": {"n_fft": n_fft, "hop_length": n_fft // 2, "window": "sqrt_hann"},
+        "features": {"norm": norm, "time_constant": 0.2},
+        "array": (array or circular()).to_dict(),
+        "mics": mics,
+        "ref_mic": ref_mic,
+        "sample_rate": sample_rate,
+    }
+
+
+def enhancer(seed: int = 0, **arguments: Any) -> Enhancer:
+    """A tiny enhancer of five microphones whose masks are far from constant."""
+    with torch.random.fork_rng():
+        torch.manual_seed(seed)
+        built = build_enhancer(**description(**arguments))
+    with torch.no_grad():
+        for parameter in built.parameters():
+            parameter.mul_(2.0)
+    return built
+
+
+def waves(*shape: int, seed: int = 0) -> Tensor:
+    """White noise with a standard deviation of 0.1."""
+    return 0.1 * torch.randn(*shape, generator=torch.Generator().manual_seed(seed))
+
+
+def spectra(*shape: int, seed: int = 0) -> Tensor:
+    """Complex white noise of unit power."""
+    return torch.randn(*shape, dtype=torch.complex64, generator=torch.Generator().manual_seed(seed))
+
+
+def batch(n_items: int = 2, n_mics: int = 5, n_samples: int = 1600, seed: int = 0) -> Batch:
+    """Noise as noisy and, independent of it, as target."""
+    noisy, target = waves(2, n_items, n_mics, n_samples, seed=seed)
+    return Batch(noisy, target, [f"item-{number}" for number in range(n_items)])
+
+
+def distillation(
+    student: Enhancer, teacher: Enhancer, method: str, supervised_weight: float = 0.5, **arguments: Any
+) -> Distillation:
+    """An objective with one term that bears the name of its method."""
+    term = build_term(method, METHODS[method], arguments, 1.0, None, student, teacher)
+    return Distillation(student, WaveMagnitudeL1(), teacher, [term], supervised_weight)
+
+
+class FixedMask(nn.Module):
+    """A network that returns the same complex weight for each microphone everywhere, and remembers what it saw."""
+
+    def __init__(self, weights: Sequence[complex], causal: bool = True) -> None:
+        super().__init__()
+        self.weights, self.causal = torch.tensor(weights, dtype=torch.complex64), causal
+        self.tap_channels: dict[str, int] = {}
+
+    def forward(self, features: Tensor, taps: Taps) -> Tensor:
+        self.seen = features
+        n_batch, _, n_freqs, n_frames = features.shape
+        return self.weights[None, :, None, None].expand(n_batch, -1, n_freqs, n_frames)
+
+    def initial_state(self, n_batch: int, n_freqs: int, device: torch.device) -> None:
+        return None
+
+    def step(self, features: Tensor, state: None) -> tuple[Tensor, None]:
+        return self.forward(features, Taps()), None
