@@ -99,8 +99,7 @@ def write_audio(path: Path, wave: np.ndarray, sample_rate: int) -> None:
     Raises:
         ValueError: another ending, no samples, NaN or infinite samples, samples that would clip.
     """
-    if path.suffix.lower() not in {".wav", ".flac"}:
-        raise ValueError(f"{path}: expected a name ending in .wav or .flac, got {path.suffix or 'no ending'}")
+    check_suffix(path)
     if wave.size == 0:
         raise ValueError(f"{path}: expected samples to write, got an array of shape {wave.shape}")
     check_finite(wave, str(path))
@@ -113,6 +112,12 @@ def write_audio(path: Path, wave: np.ndarray, sample_rate: int) -> None:
         soundfile.write(str(temporary), wave.T, sample_rate, "PCM_16", format=kind)
 
     write_whole(path, write)
+
+
+def check_suffix(path: Path) -> None:
+    """Raises ValueError unless the name says what to write: WAV or FLAC."""
+    if path.suffix.lower() not in {".wav", ".flac"}:
+        raise ValueError(f"{path}: expected a name ending in .wav or .flac, got {path.suffix or 'no ending'}")
 
 
 def check_rate(got: int, expected: int, what: str) -> None:

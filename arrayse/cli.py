@@ -71,7 +71,7 @@ def train(arguments: Arguments) -> None:
 def distill(arguments: Arguments) -> None:
     """Train a small student with the help of a trained teacher.
 
-    `arrayse distill lin_one_step teacher=runs/teacher data=data/office mics=[0,1] out=runs/student`
+    `arrayse distill student lin_one_step teacher=runs/teacher data=data/office mics=[0,1] out=runs/student`
     """
     _train("distill", arguments)
 

@@ -19,7 +19,7 @@ from pydantic import BaseModel, ValidationError
 
 from arrayse.files import write_text
 from arrayse.geometry import PRESETS, ArrayGeometry
-from arrayse.schema import PRESET_ARRAYS, SCHEMAS, ExplicitArray, locate
+from arrayse.schema import PRESET_ARRAYS, SCHEMAS, ExplicitArray, locate, takes_text
 
 
 class ConfigError(ValueError):
@@ -35,13 +35,16 @@ def config_root() -> Path:
 def find_config(name: str, group: str) -> Path:
     """The file that a name means: a path, or a named config with or without ``configs/``, group and ending.
 
+    A name without its group is looked for in ``group`` first, then in the others in alphabetical order.
+
     Raises:
         ConfigError: nothing of that name.
     """
     given = Path(name).expanduser()
     inside = Path(*given.parts[1:]) if given.parts[:1] == ("configs",) else given
-    for candidate in (given, config_root() / inside, config_root() / group / inside):
-        for path in (candidate, candidate.with_name(candidate.name + ".yaml")):
+    others = sorted(path for path in config_root().glob("*") if path.is_dir())
+    for candidate in (given, config_root() / inside, *(folder / inside for folder in (config_root() / group, *others))):
+        for path in (candidate, candidate.parent / (candidate.name + ".yaml")):
             if path.is_file():
                 return path
     named = [path.relative_to(config_root()).with_suffix("").as_posix() for path in config_root().glob("*/*.yaml")]
@@ -65,13 +68,14 @@ def read_config(group: str, arguments: list[str]) -> dict[str, Any]:
     """
     files = [argument for argument in arguments if "=" not in argument]
     overrides = [argument for argument in arguments if "=" in argument]
+    texts, values = _split_overrides(SCHEMAS[group], overrides)
     try:
         layers = [_load_file(find_config(name, group)) for name in files]
-        merged = OmegaConf.merge(*layers, OmegaConf.from_dotlist(overrides))
+        merged = OmegaConf.merge(*layers, OmegaConf.from_dotlist(values))
     except (OmegaConfBaseException, yaml.YAMLError) as error:
         raise ConfigError(f"config: expected key=value pairs and YAML mappings, got {_one_line(error)}") from None
-    values = OmegaConf.to_container(merged, resolve=False)
-    return check_values(SCHEMAS[group], values)
+    plain: Any = OmegaConf.to_container(merged, resolve=False)
+    return check_values(SCHEMAS[group], {**plain, **texts})
 
 
 def read_array(array: str | dict[str, Any]) -> ArrayGeometry:
@@ -121,14 +125,33 @@ def check_values(schema: type[BaseModel], values: Any, prefix: str = "") -> dict
     return checked.model_dump()
 
 
+def _split_overrides(schema: type[BaseModel], overrides: list[str]) -> tuple[dict[str, str], list[str]]:
+    """Keys that take text, with the text as it stands (a path may hold spaces and signs), and the other overrides."""
+    texts, others = {}, []
+    for override in overrides:
+        key, value = override.split("=", maxsplit=1)
+        if takes_text(schema, key) and not value.startswith("{") and value != "null":
+            texts[key] = value
+        else:
+            others.append(override)
+    return texts, others
+
+
 def check_same(path: Path, values: dict[str, Any]) -> None:
-    """Raises ConfigError unless the resolved config in ``path`` is ``values``; names the keys that differ."""
+    """Raises ConfigError unless the resolved config in ``path`` is ``values``; where the files lie does not count."""
     there: Any = OmegaConf.to_container(_load_file(path), resolve=False)
-    other = sorted(key for key in {*there, *values} if there.get(key) != values.get(key))
-    if other:
-        raise ConfigError(
-            f"out: expected a new folder or one of the same config, got {path.parent} with other {', '.join(other)}"
-        )
+    before, now = _flat(there), _flat(values)
+    keys = sorted(key for key in {*before, *now} - {"out", "data", "teacher"} if before.get(key) != now.get(key))
+    if keys:
+        other = ", ".join(f"{key} {before.get(key)} (now {now.get(key)})" for key in keys)
+        raise ConfigError(f"out: expected a new folder or a run of the same config, got {path.parent} with {other}")
+
+
+def _flat(values: dict[str, Any], prefix: str = "") -> dict[str, Any]:
+    flat: dict[str, Any] = {}
+    for key, value in values.items():
+        flat.update(_flat(value, f"{prefix}{key}.") if isinstance(value, dict) else {prefix + key: value})
+    return flat
 
 
 def write_config(path: Path, values: dict[str, Any]) -> None:

@@ -2,12 +2,31 @@
 
 from __future__ import annotations
 
+import importlib
 import importlib.util
 import shutil
 from dataclasses import dataclass
 from pathlib import Path
 
-from arrayse.provenance import PACKAGES, installed
+from arrayse.provenance import installed
+
+MODULES = (
+    "torch",
+    "numpy",
+    "scipy",
+    "soundfile",
+    "pyroomacoustics",
+    "pesq",
+    "pystoi",
+    "omegaconf",
+    "pydantic",
+    "safetensors",
+    "typer",
+    "rich",
+    "matplotlib",
+    "jinja2",
+)
+"""Needed packages; each brings a module of its name."""
 
 EXTRAS = {
     "demo": ("espeakng_loader", "synthetic voices for the built-in corpus and the quickstart"),
@@ -27,10 +46,19 @@ class Finding:
 
 def examine() -> list[Finding]:
     """Looks at packages, hardware and space; changes nothing."""
-    findings = [
-        Finding(name, installed(name) or "absent: run pip install arrayse", bool(installed(name))) for name in PACKAGES
-    ]
-    return findings + _hardware() + _extras()
+    findings = [_needed(package) for package in MODULES]
+    works = all(finding.ok for finding in findings)
+    return findings + (_hardware() if works else []) + _extras()
+
+
+def _needed(package: str) -> Finding:
+    """Imports a package: being listed as installed does not say that it works."""
+    try:
+        importlib.import_module(package)
+    except Exception as error:  # whatever a broken package raises is the finding
+        told = " ".join(str(error).split()) or type(error).__name__
+        return Finding(package, f"{told}: pip install {package}", False)
+    return Finding(package, installed(package) or "there", True)
 
 
 def _hardware() -> list[Finding]:

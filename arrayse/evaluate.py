@@ -13,9 +13,10 @@ import numpy as np
 import torch
 
 from arrayse.audio import write_audio
-from arrayse.checkpoint import MODEL, load_enhancer
+from arrayse.checkpoint import MODEL, WEIGHTS, load_enhancer
 from arrayse.files import (
     append_json_lines,
+    is_leftover,
     read_json,
     read_json_lines,
     sha256_of,
@@ -27,37 +28,10 @@ from arrayse.mixture import Dataset, SceneEntry, open_dataset
 from arrayse.models import Enhancer
 from arrayse.parallel import run_tasks
 from arrayse.processes import keep_freed_memory
-from arrayse.summary import summarise_rows
+from arrayse.summary import Request, summarise_rows
 
-NOISY = "noisy"
+NOISY, TARGET = "noisy", "target"
 ROWS, REQUEST = "rows.jsonl", "request.json"
-
-
-@dataclass(frozen=True)
-class Request:
-    """What is to be evaluated.
-
-    Attributes:
-        runs: run folders by the name shown.
-        data: the dataset folder.
-        split: its split.
-        snr_db: SNRs in dB, every scene at each of them.
-        n_scenes: only the first so many scenes; None for all.
-        metrics: names of :data:`arrayse.metrics.METRICS`.
-        baseline: system that paired differences are taken to; None: the noisy input.
-        n_examples: scenes whose audio is kept, at the SNR closest to 0 dB.
-        seed: of the bootstrap.
-    """
-
-    runs: dict[str, Path]
-    data: Path
-    split: str
-    snr_db: list[float]
-    n_scenes: int | None
-    metrics: list[str]
-    baseline: str | None
-    n_examples: int
-    seed: int
 
 
 @dataclass(frozen=True)
@@ -81,18 +55,25 @@ def evaluate(
         The summary.
 
     Raises:
-        ValueError: a run that was trained for another array or rate, an unknown baseline, or a folder that holds
-            another evaluation.
+        ValueError: a run that was trained for another array or rate, an unknown baseline, too few scenes, or a folder
+            that holds something else.
     """
     dataset = open_dataset(request.data)
-    entries = dataset.entries(request.split)[: request.n_scenes]
+    entries = dataset.entries(request.split)
+    if request.n_scenes is not None and request.n_scenes > len(entries):
+        raise ValueError(f"n_scenes: expected at most {len(entries)} (split {request.split}), got {request.n_scenes}")
+    entries = entries[: request.n_scenes]
+    reserved = {NOISY, TARGET} & set(request.runs)
+    if reserved:
+        raise ValueError(f"runs: expected other names than {NOISY} and {TARGET}, got {', '.join(reserved)}")
     enhancers = {name: load_enhancer(run) for name, run in request.runs.items()}
+    abouts = {name: read_json(run / "about.json", "run") for name, run in request.runs.items()}
     for name, enhancer in enhancers.items():
         check_fits(name, enhancer, dataset)
     if request.baseline is not None and request.baseline not in enhancers:
         raise ValueError(f"baseline: expected one of {', '.join(enhancers)}, got {request.baseline}")
     _claim(out, request)
-    n_rows = (1 + len(enhancers)) * len(request.snr_db)
+    n_rows = (len(enhancers) + len(noisy_mics(enhancers, dataset))) * len(request.snr_db)
     rows = _complete_rows(out / ROWS, entries, n_rows)
     write_json_lines(out / ROWS, rows)
     finished = {row["scene"] for row in rows}
@@ -106,7 +87,8 @@ def evaluate(
     rows.sort(key=lambda row: order[row["scene"]])  # workers finish in any order; sort is stable within a scene
     write_json_lines(out / ROWS, rows)
     _write_examples(out, request, dataset, entries[: request.n_examples], enhancers)
-    summary = summarise_rows(request, dataset, len(entries), enhancers, rows, about)
+    noisy = {name: noisy_name(enhancer.ref_mic, dataset) for name, enhancer in enhancers.items()}
+    summary = summarise_rows(request, dataset, len(entries), enhancers, noisy, abouts, rows, about)
     write_json(out / "summary.json", summary)
     return summary
 
@@ -125,7 +107,10 @@ def check_fits(name: str, enhancer: Enhancer, dataset: Dataset) -> None:
 
 
 def score_scene(task: SceneTask) -> list[dict[str, Any]]:
-    """The rows of one scene: the noisy reference microphone and every system, at every SNR."""
+    """The rows of one scene: the noisy reference microphones and every system, at every SNR.
+
+    Every row is scored against the target at its own microphone.
+    """
     if multiprocessing.parent_process() is not None:  # a worker shares the machine with the others
         torch.set_num_threads(1)
         keep_freed_memory()
@@ -133,11 +118,11 @@ def score_scene(task: SceneTask) -> list[dict[str, Any]]:
     dataset = open_dataset(request.data)
     for snr_db in request.snr_db:
         mixture = dataset.read(task.entry, wanted_snr_db=snr_db)
-        ref = dataset.geometry.ref_mic
         noisy = mixture.noisy
-        pairs = [(NOISY, noisy[ref], mixture.target[ref])]
-        for name, run in request.runs.items():
-            enhancer = _enhancer(run)
+        enhancers = {name: _enhancer(run) for name, run in request.runs.items()}
+        mics = noisy_mics(enhancers, dataset)
+        pairs = [(noisy_name(mic, dataset), noisy[mic], mixture.target[mic]) for mic in mics]
+        for name, enhancer in enhancers.items():
             pairs.append((name, enhancer.enhance(noisy, dataset.sample_rate), mixture.target[enhancer.ref_mic]))
         for name, estimate, target in pairs:
             scores = score(estimate, target, dataset.sample_rate, request.metrics)
@@ -145,6 +130,17 @@ def score_scene(task: SceneTask) -> list[dict[str, Any]]:
             reasons = {metric: got.reason for metric, got in scores.items() if got.value is None}
             rows.append({"system": name, "scene": task.entry.id, "snr_db": snr_db, **values, "reasons": reasons})
     return rows
+
+
+def noisy_mics(enhancers: dict[str, Enhancer], dataset: Dataset) -> list[int]:
+    """The microphones whose noisy signal is scored: the array's reference, and those that systems estimate."""
+    others = {enhancer.ref_mic for enhancer in enhancers.values()} - {dataset.geometry.ref_mic}
+    return [dataset.geometry.ref_mic, *sorted(others)]
+
+
+def noisy_name(mic: int, dataset: Dataset) -> str:
+    """``noisy``, or ``noisy mic N`` for a microphone that is not the array's reference."""
+    return NOISY if mic == dataset.geometry.ref_mic else f"{NOISY} mic {mic}"
 
 
 @functools.lru_cache(maxsize=64)
@@ -155,7 +151,7 @@ def _enhancer(run: Path) -> Enhancer:
 def _claim(out: Path, request: Request) -> None:
     """Notes what is evaluated in ``out``, or checks that it is the same as what was begun there."""
     wanted = {
-        "runs": {name: sha256_of(run / "model.safetensors") for name, run in request.runs.items()},
+        "runs": {name: sha256_of(run / WEIGHTS) for name, run in request.runs.items()},
         "models": {name: sha256_of(run / MODEL) for name, run in request.runs.items()},
         "data": sha256_of(request.data / "dataset.json"),
         "split": request.split,
@@ -172,6 +168,8 @@ def _claim(out: Path, request: Request) -> None:
                 f"{out}: expected an empty folder or the same evaluation, got one with other {', '.join(other)}"
             )
         return
+    if out.is_dir() and not all(is_leftover(there) for there in out.iterdir()):
+        raise ValueError(f"{out}: expected an empty folder or an evaluation, got a folder with other files")
     write_json(path, wanted)
 
 
@@ -180,6 +178,8 @@ def _complete_rows(path: Path, entries: list[SceneEntry], n_rows: int) -> list[d
     by_scene: dict[str, list[dict[str, Any]]] = {entry.id: [] for entry in entries}
     if path.is_file():
         for row in read_json_lines(path):
+            if row["scene"] not in by_scene:
+                raise ValueError(f"{path}: expected scenes of this evaluation, got {row['scene']}")
             by_scene[row["scene"]].append(row)
     return [row for rows in by_scene.values() if len(rows) == n_rows for row in rows]
 
@@ -192,7 +192,7 @@ def _write_examples(
     for entry in entries:
         mixture = dataset.read(entry, wanted_snr_db=snr_db)
         ref, noisy = dataset.geometry.ref_mic, mixture.noisy
-        waves = {NOISY: noisy[ref], "target": mixture.target[ref]}
+        waves = {NOISY: noisy[ref], TARGET: mixture.target[ref]}
         waves.update({name: enhancer.enhance(noisy, dataset.sample_rate) for name, enhancer in enhancers.items()})
         gain = min(1.0, 0.99 / max(float(np.abs(wave).max()) for wave in waves.values()))  # one gain: levels compare
         files = {}

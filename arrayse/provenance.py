@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import platform
+import shlex
 import subprocess
 import sys
 from datetime import UTC, datetime
@@ -10,14 +11,16 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
+from arrayse.files import read_json, write_json
+
 PACKAGES = ("arrayse", "torch", "numpy", "scipy", "pyroomacoustics", "pesq", "pystoi", "soundfile")
 
 
 def provenance(seed: int) -> dict[str, Any]:
-    """Time, command line, versions, git revision and seed, for the ``about.json`` of every result folder."""
+    """Time, command line, versions, git revision and seed: what goes with every result."""
     return {
         "created": datetime.now(UTC).isoformat(timespec="seconds"),
-        "command": " ".join([Path(sys.argv[0]).name, *sys.argv[1:]]),
+        "command": shlex.join([Path(sys.argv[0]).name, *sys.argv[1:]]),
         "versions": {
             "python": platform.python_version(),
             **{name: installed(name) or "absent" for name in PACKAGES},
@@ -25,6 +28,15 @@ def provenance(seed: int) -> dict[str, Any]:
         "git": git_revision(),
         "seed": seed,
     }
+
+
+def write_about(path: Path, about: dict[str, Any]) -> None:
+    """Notes what made a result; of a result that was begun before, that it went on, under ``continued``."""
+    if path.is_file():
+        first = read_json(path, "about")
+        again = {key: about[key] for key in ("created", "command", "versions", "git")}
+        about = {**first, "continued": [*first.get("continued", []), again]}
+    write_json(path, about)
 
 
 def installed(package: str) -> str | None:

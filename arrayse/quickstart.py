@@ -13,11 +13,11 @@ from arrayse.ui import count_bar, training_bars
 from arrayse.verbs import run_evaluate, run_simulate, run_train
 
 TRAININGS = (
-    ("teacher", "train", "quickstart_teacher", ""),
-    ("student", "train", "quickstart_student", ""),
-    ("student_lin", "distill", "quickstart", "teacher"),
+    ("teacher", "train", ["quickstart_teacher"], ""),
+    ("student", "train", ["quickstart_student"], ""),
+    ("student_lin", "distill", ["quickstart_student", "lin_one_step"], "teacher"),
 )
-"""(run, verb, named config, teacher's run)."""
+"""(run, verb, named configs, teacher's run)."""
 
 
 def quickstart(out: Path, console: Console) -> Path:
@@ -26,9 +26,9 @@ def quickstart(out: Path, console: Console) -> Path:
     console.rule("1 simulate: built-in synthetic voices and noises, 5 microphones on a ring")
     with count_bar(console, "scenes") as progress:
         run_simulate(read_config("simulate", ["quickstart", f"out={data}"]), progress)
-    for number, (name, verb, config, teacher) in enumerate(TRAININGS, start=2):
+    for number, (name, verb, configs, teacher) in enumerate(TRAININGS, start=2):
         console.rule(f"{number} {verb}: {name}")
-        arguments = [config, f"data={data}", f"out={out / name}"]
+        arguments = [*configs, f"data={data}", f"out={out / name}"]
         if teacher:
             arguments.append(f"teacher={out / teacher}")
         with training_bars(console) as progress:

@@ -8,10 +8,11 @@ from __future__ import annotations
 import dataclasses
 import inspect
 from collections.abc import Callable
+from pathlib import Path
 from typing import Annotated, Any, Literal, Union, get_args, get_origin, get_type_hints
 
-from annotated_types import Ge, Gt, Le, Len
-from pydantic import BaseModel, ConfigDict, Field, create_model
+from annotated_types import Ge, Gt, Le, Len, MinLen
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, create_model
 
 from arrayse.frontend.features import Features
 from arrayse.frontend.stft import Stft
@@ -24,13 +25,21 @@ from arrayse.models import NETS
 from arrayse.train import FitSettings
 from simulate.scene import Recipe
 
-STRICT = ConfigDict(extra="forbid", strict=True)
+
+def _expanded(text: str) -> str:
+    return str(Path(text).expanduser())
+
+
+def _unique(values: list[Any]) -> list[Any]:
+    if len(set(values)) < len(values):
+        raise ValueError("every value once")
+    return values
 
 
 class Strict(BaseModel):
-    """No unknown keys, no conversions: "5" is not 5."""
+    """No unknown keys, no conversions ("5" is not 5), no infinities."""
 
-    model_config = STRICT
+    model_config = ConfigDict(extra="forbid", strict=True, allow_inf_nan=False)
 
 
 def schema_of(target: Callable[..., Any], given: tuple[str, ...] = (), **tag: str) -> type[BaseModel]:
@@ -70,6 +79,8 @@ Loss = one_of(LOSSES, "name")
 Method = one_of(METHODS, "name", given=("channels",))
 Mic = Annotated[int, Ge(0)]
 Count = Annotated[int, Ge(0)]
+Place = Annotated[str, MinLen(1), AfterValidator(_expanded)]
+"""A file or folder; ~ is the home folder."""
 Names = Literal[tuple(METRICS)]
 
 
@@ -82,10 +93,10 @@ class Scenes(Strict):
 
 
 class SimulateConfig(Strict):
-    out: str
-    array: str | dict[str, Any] = "circular"
-    speech: str = "builtin"
-    noise: str = "builtin"
+    out: Place
+    array: Place | dict[str, Any] = "circular"
+    speech: Place = "builtin"
+    noise: Place = "builtin"
     sample_rate: Annotated[int, Ge(8000), Le(48000)] = 16000
     n_scenes: Scenes = Field(default_factory=Scenes)
     seed: Annotated[int, Ge(0)] = 0
@@ -94,8 +105,8 @@ class SimulateConfig(Strict):
 
 
 class TrainConfig(Strict):
-    data: str
-    out: str
+    data: Place
+    out: Place
     model: Net
     stft: schema_of(Stft) = Field(default_factory=lambda: schema_of(Stft)())
     features: schema_of(Features, ("frame_rate",)) = Field(
@@ -128,21 +139,23 @@ class DistillSection(Strict):
     schedule: Literal["one_step", "two_step"] = "one_step"
     supervised_weight: Annotated[float, Ge(0), Le(1)] = 0.5
     switch_patience: Annotated[int, Ge(1)] = 6
-    terms: Annotated[dict[str, TermConfig], Len(1)]
+    terms: Annotated[dict[str, TermConfig], MinLen(1)]
 
 
 class DistillConfig(TrainConfig):
-    teacher: str
+    teacher: Place
     distill: DistillSection
 
 
 class EvaluateConfig(Strict):
-    data: str
-    out: str
+    data: Place
+    out: Place
     split: Literal[SPLITS] = "test"
-    snr_db: Annotated[list[float], Len(1)] = Field(default_factory=lambda: [-5.0, 0.0, 5.0, 10.0, 15.0])
+    snr_db: Annotated[list[float], MinLen(1), AfterValidator(_unique)] = Field(
+        default_factory=lambda: [-5.0, 0.0, 5.0, 10.0, 15.0]
+    )
     n_scenes: Annotated[int, Ge(1)] | None = None
-    metrics: Annotated[list[Names], Len(1)] = Field(default_factory=lambda: list(METRICS))
+    metrics: Annotated[list[Names], MinLen(1), AfterValidator(_unique)] = Field(default_factory=lambda: list(METRICS))
     baseline: str | None = None
     n_examples: Count = 3
     workers: Annotated[int, Ge(1)] | None = None
@@ -150,16 +163,16 @@ class EvaluateConfig(Strict):
 
 
 class ReportConfig(Strict):
-    out: str | None = None
+    out: Place | None = None
 
 
 class ArrayShowConfig(Strict):
-    out: str | None = None
+    out: Place | None = None
     sample_rate: Annotated[int, Ge(8000), Le(192000)] = 16000
 
 
 class QuickstartConfig(Strict):
-    out: str = "runs/quickstart"
+    out: Place = "runs/quickstart"
 
 
 SCHEMAS: dict[str, type[BaseModel]] = {
@@ -221,3 +234,9 @@ def _tag(schema: type[BaseModel]) -> str | None:
         if get_origin(field.annotation) is Literal and len(get_args(field.annotation)) == 1:
             return str(get_args(field.annotation)[0])
     return None
+
+
+def takes_text(schema: type[BaseModel], key: str) -> bool:
+    """Whether a key of the top level takes text, which an override gives as it stands."""
+    field = schema.model_fields.get(key)
+    return field is not None and (field.annotation is str or str in get_args(field.annotation))

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from arrayse.files import read_json
+from arrayse.checkpoint import WEIGHTS, is_finished
+from arrayse.files import sha256_of
 from arrayse.metrics import implementation
 from arrayse.mixture import Dataset
 from arrayse.models import Enhancer
@@ -17,39 +19,70 @@ from arrayse.statistics import paired_difference, summarise
 Rows = list[dict[str, Any]]
 
 
+@dataclass(frozen=True)
+class Request:
+    """What is to be evaluated.
+
+    Attributes:
+        runs: run folders by the name shown.
+        data: the dataset folder.
+        split: its split.
+        snr_db: SNRs in dB, every scene at each of them.
+        n_scenes: only the first so many scenes; None for all.
+        metrics: names of :data:`arrayse.metrics.METRICS`.
+        baseline: system that paired differences are taken to; None: the noisy input.
+        n_examples: scenes whose audio is kept, at the SNR closest to 0 dB.
+        seed: of the bootstrap.
+    """
+
+    runs: dict[str, Path]
+    data: Path
+    split: str
+    snr_db: list[float]
+    n_scenes: int | None
+    metrics: list[str]
+    baseline: str | None
+    n_examples: int
+    seed: int
+
+
 def summarise_rows(
-    request: Any,
+    request: Request,
     dataset: Dataset,
     n_scenes: int,
     enhancers: dict[str, Enhancer],
+    noisy: dict[str, str],
+    abouts: dict[str, dict[str, Any]],
     rows: Rows,
     about: dict[str, Any],
 ) -> dict[str, Any]:
     """Everything that tables and reports show, as plain values.
 
     Args:
-        request: :class:`arrayse.evaluate.Request`.
+        request: what was asked for.
         dataset: the data.
         n_scenes: how many scenes were scored.
         enhancers: by name.
+        noisy: for each of them, the name of the noisy signal at its microphone.
+        abouts: for each of them, what made it.
         rows: in the order of the scenes, so that values of different systems pair up.
-        about: provenance.
+        about: provenance of the evaluation.
     """
     rng = np.random.default_rng(request.seed)
-    names = ["noisy", *enhancers]
+    inputs = list(dict.fromkeys(["noisy", *noisy.values()]))
     values = {
         (name, snr_db, metric): [row[metric] for row in rows if row["system"] == name and row["snr_db"] == snr_db]
-        for name in names
+        for name in [*inputs, *enhancers]
         for snr_db in request.snr_db
         for metric in request.metrics
     }
-    baseline = request.baseline or "noisy"
     table = [{**_cell(key), **vars(summarise(cell, rng))} for key, cell in values.items()]
     differences = []
     for (name, snr_db, metric), cell in values.items():
-        if name not in (baseline, "noisy"):
-            difference = paired_difference(cell, values[baseline, snr_db, metric], rng)
-            differences.append({**_cell((name, snr_db, metric)), "baseline": baseline, **vars(difference)})
+        for baseline in (noisy.get(name), request.baseline):
+            if name in enhancers and baseline not in (None, name):
+                difference = paired_difference(cell, values[baseline, snr_db, metric], rng)
+                differences.append({**_cell((name, snr_db, metric)), "baseline": baseline, **vars(difference)})
     return {
         "label": dataset.label,
         "data": str(request.data),
@@ -59,38 +92,37 @@ def summarise_rows(
         "metrics": request.metrics,
         "implementations": {metric: implementation(metric) for metric in request.metrics},
         "array": dataset.geometry.to_dict(),
-        "systems": [_NOISY_SYSTEM, *_systems(request.runs, enhancers)],
+        "systems": [*map(_noisy_system, inputs), *_systems(request.runs, enhancers, abouts)],
         "table": table,
         "differences": differences,
         "provenance": about,
     }
 
 
-_NOISY_SYSTEM = {
-    "name": "noisy",
-    "kind": "noisy",
-    "params": None,
-    "macs_per_second": None,
-    "mics": None,
-    "causal": None,
-}
+def _noisy_system(name: str) -> dict[str, Any]:
+    return {"name": name, "kind": "noisy", "params": None, "macs_per_second": None, "mics": None, "causal": None}
 
 
-def _systems(runs: dict[str, Path], enhancers: dict[str, Enhancer]) -> list[dict[str, Any]]:
-    abouts = {name: read_json(run / "about.json", "run") for name, run in runs.items()}
+def _systems(
+    runs: dict[str, Path], enhancers: dict[str, Enhancer], abouts: dict[str, dict[str, Any]]
+) -> list[dict[str, Any]]:
+    """What each system is; a teacher is one whose weights another one was taught with."""
     teachers = {about["teacher"] for about in abouts.values() if about["teacher"]}
-    return [
-        {
-            "name": name,
-            "kind": "teacher" if str(runs[name].resolve()) in teachers else "model",
-            "params": n_parameters(enhancer),
-            "macs_per_second": macs_per_second(enhancer),
-            "mics": enhancer.mics,
-            "causal": enhancer.causal,
-            "description": "; then ".join(abouts[name]["objectives"]),
-        }
-        for name, enhancer in enhancers.items()
-    ]
+    systems = []
+    for name, enhancer in enhancers.items():
+        finished = "" if is_finished(runs[name]) else "training not finished; "
+        systems.append(
+            {
+                "name": name,
+                "kind": "teacher" if sha256_of(runs[name] / WEIGHTS) in teachers else "model",
+                "params": n_parameters(enhancer),
+                "macs_per_second": macs_per_second(enhancer),
+                "mics": enhancer.mics,
+                "causal": enhancer.causal,
+                "description": finished + "; then ".join(abouts[name]["objectives"]),
+            }
+        )
+    return systems
 
 
 def _cell(key: tuple[str, float, str]) -> dict[str, Any]:

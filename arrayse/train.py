@@ -62,12 +62,34 @@ def fit(
         RuntimeError: three steps in a row, or a validation, were not finite; a package that is missing.
         StoppedBySignal: SIGTERM or SIGINT came; a checkpoint is saved.
     """
+    check_fit(phases, train, valid, settings)
     with Processes() as processes, SignalFlag() as flag:
         _Training(run, phases, train, valid, settings, progress, processes, flag).run_all()
         if (
             flag.number is not None
         ):  # it came during the last validation: what follows training must not start
             raise StoppedBySignal(flag.number)
+
+
+def check_fit(phases: list[Phase], train: SceneReader, valid: SceneReader, settings: FitSettings) -> None:
+    """Raises what would otherwise come up in the middle of a training, or after something was written."""
+    n_train, n_valid, world = len(train.entries()), len(valid.entries()), Processes().world
+    if len({id(phase.objective.student) for phase in phases}) != 1:
+        raise ValueError(f"phases: expected one student, got {len(phases)} phases of several or none")
+    if settings.batch_size > n_train:
+        raise ValueError(f"batch_size: expected at most {n_train} (the scenes), got {settings.batch_size}")
+    if settings.batch_size % world:
+        raise ValueError(f"batch_size: expected a multiple of {world} processes, got {settings.batch_size}")
+    if n_valid < world:
+        raise ValueError(f"valid: expected a scene for each of {world} processes, got {n_valid}")
+    if settings.tensorboard:
+        _summary_writer()
+
+
+def uses_bfloat16(settings: FitSettings) -> bool:
+    """What ``precision`` means on this machine."""
+    kind = Processes().device.type
+    return settings.precision == "bfloat16" or (settings.precision == "auto" and has_bfloat16(kind))
 
 
 class _Training:
@@ -89,7 +111,6 @@ class _Training:
         self.share = Share(processes.rank, processes.world)
         self.train_entries, self.valid_entries = train.entries(), valid.entries()
         self.n_steps = len(self.train_entries) // settings.batch_size
-        self._check()
         stored = read_training_state(run)
         self.resumed = stored is not None
         self.state = State() if stored is None else State.restore(stored)
@@ -101,26 +122,6 @@ class _Training:
             self._run_phase(self.phases[self.state.phase])
         if self.state.total_epochs:
             load_weights(self.run, self.student)
-
-    def _check(self) -> None:
-        """Raises what would otherwise come up in the middle of a training."""
-        batch_size, world = self.settings.batch_size, self.processes.world
-        if len({id(phase.objective.student) for phase in self.phases}) != 1:
-            raise ValueError(
-                f"phases: expected one student, got {len(self.phases)} phases of several or none"
-            )
-        if self.n_steps == 0:
-            raise ValueError(
-                f"batch_size: expected at most {len(self.train_entries)} (the scenes), got {batch_size}"
-            )
-        if batch_size % world:
-            raise ValueError(f"batch_size: expected a multiple of {world} processes, got {batch_size}")
-        if len(self.valid_entries) < world:
-            raise ValueError(
-                f"valid: expected a scene for each of {world} processes, got {len(self.valid_entries)}"
-            )
-        if self.settings.tensorboard:
-            _summary_writer()
 
     def _run_phase(self, phase: Phase) -> None:
         self.objective = phase.objective.to(self.processes.device)
@@ -232,6 +233,9 @@ class _Training:
             0,
             {},
         )
+        told = {f"validation {name}": value for name, value in measured.items()}
+        title = f"{phase.name} epoch {state.epoch}/{phase.epochs}"
+        self.progress(title, self.n_steps, self.n_steps, {**averages, **told})
         row = {"phase": phase.name, "epoch": state.epoch, "learning_rate": rate, "train": averages}
         self._log({"event": "epoch", **row, "valid": measured})
         self._save()
@@ -254,9 +258,7 @@ class _Training:
         return {name: self.processes.sum(float(value)) / len(entries) for name, value in sums.items()}
 
     def _autocast(self) -> AbstractContextManager[Any]:
-        kind, precision = self.processes.device.type, self.settings.precision
-        enabled = precision == "bfloat16" or (precision == "auto" and has_bfloat16(kind))
-        return torch.autocast(kind, torch.bfloat16, enabled=enabled)
+        return torch.autocast(self.processes.device.type, torch.bfloat16, enabled=uses_bfloat16(self.settings))
 
     def _log(self, row: dict[str, Any]) -> None:
         self.state.n_metrics += 1

@@ -21,15 +21,23 @@ from arrayse.train import ProgressCallback
 
 @contextmanager
 def count_bar(console: Console, title: str) -> Iterator[Callable[[int, int], None]]:
-    """A bar for (done, total)."""
-    with _bars(console) as bars:
-        task = bars.add_task(title, total=None)
-        yield lambda done, total: bars.update(task, completed=done, total=total)
+    """A bar for (done, total); it appears with the first call, so that what is shown before stays clear."""
+    bars = _bars(console)
+    task = bars.add_task(title, total=None)
+
+    def progress(done: int, total: int) -> None:
+        bars.start()
+        bars.update(task, completed=done, total=total)
+
+    try:
+        yield progress
+    finally:
+        bars.stop()
 
 
 @contextmanager
 def training_bars(console: Console) -> Iterator[ProgressCallback]:
-    """A bar per epoch, and one for validation that comes and goes."""
+    """A bar for the running epoch and one for its validation; a line for each epoch that is done."""
     with _bars(console) as bars:
         tasks: dict[str, TaskID] = {}
 
@@ -38,8 +46,10 @@ def training_bars(console: Console) -> Iterator[ProgressCallback]:
                 tasks[title] = bars.add_task(title, total=total)
             told = "  ".join(f"{name} {value:.4f}" for name, value in numbers.items())
             bars.update(tasks[title], completed=done, total=total, description=f"{title}  {told}".rstrip())
-            if title == "validation" and done == total:
+            if done == total and (title == "validation" or len(numbers) > 1):
                 bars.remove_task(tasks.pop(title))
+            if len(numbers) > 1:  # the epoch is done and validated
+                bars.console.print(f"{title}  {told}", highlight=False)
 
         yield progress
 

@@ -6,23 +6,26 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 
-from arrayse.audio import audio_info, check_rate, read_audio, write_audio
-from arrayse.checkpoint import load_enhancer, save_description
+from arrayse.audio import audio_info, check_rate, check_suffix, read_audio, write_audio
+from arrayse.checkpoint import WEIGHTS, is_finished, load_enhancer, save_description
 from arrayse.config import ConfigError, check_same, read_array, write_config
 from arrayse.data import SceneReader
-from arrayse.evaluate import Request, check_fits, evaluate
-from arrayse.files import write_json, write_text
+from arrayse.evaluate import check_fits, evaluate
+from arrayse.files import is_leftover, sha256_of, write_text
 from arrayse.kd import METHODS, Distillation, build_term
 from arrayse.losses import LOSSES
 from arrayse.mixture import Dataset, open_dataset
 from arrayse.models import Enhancer, build_enhancer
 from arrayse.objectives import Objective, Supervised
 from arrayse.parallel import available_cores
-from arrayse.provenance import provenance
+from arrayse.processes import is_first_process
+from arrayse.provenance import provenance, write_about
 from arrayse.report.table import csv_table, markdown_table
-from arrayse.train import FitSettings, Phase, ProgressCallback, fit
+from arrayse.summary import Request
+from arrayse.train import FitSettings, Phase, ProgressCallback, check_fit, fit, uses_bfloat16
 from simulate.corpus import load_corpus
 from simulate.generate import generate
 from simulate.scene import Recipe
@@ -39,8 +42,9 @@ def run_simulate(values: Values, progress: Callable[[int, int], None]) -> Path:
     noise = load_corpus(values["noise"], "noise", values["sample_rate"])
     out, workers = Path(values["out"]).expanduser(), values["workers"] or available_cores()
     generate(out, recipe, geometry, speech, noise, values["n_scenes"], values["seed"], workers, progress)
-    write_config(out / CONFIG, values)
-    write_json(out / ABOUT, provenance(values["seed"]))
+    if not (out / ABOUT).is_file():
+        write_config(out / CONFIG, {**values, "array": geometry.to_dict()})
+        write_about(out / ABOUT, provenance(values["seed"]))
     return out
 
 
@@ -60,13 +64,20 @@ def run_train(values: Values, progress: ProgressCallback, say: Callable[[str], N
     readers = [
         SceneReader(dataset, split, settings.snr_db, settings.seconds, values["seed"]) for split in ("train", "valid")
     ]
-    for reader in readers:
-        reader.entries()  # an empty or unfinished split is told before anything is written
-    _claim(run, values)
-    save_description(run, description)
+    check_fit(phases, readers[0], readers[1], settings)
     objectives = [f"{phase.name}: {phase.objective.equation()}" for phase in phases]
-    teacher_path = str(teacher_run.resolve()) if teacher_run else None
-    write_json(run / ABOUT, {**provenance(values["seed"]), "objectives": objectives, "teacher": teacher_path})
+    about = {
+        **provenance(values["seed"]),
+        "precision": "bfloat16 autocast" if uses_bfloat16(settings) else "float32",
+        "threads": torch.get_num_threads(),
+        "objectives": objectives,
+        "teacher": sha256_of(teacher_run / WEIGHTS) if teacher_run else None,
+    }
+    if is_first_process():
+        _claim(run, values)
+        save_description(run, description)
+        if not is_finished(run):
+            write_about(run / ABOUT, about)
     for objective in objectives:
         say(objective)
     fit(run, phases, readers[0], readers[1], settings, progress)
@@ -89,7 +100,7 @@ def run_evaluate(values: Values, runs: dict[str, Path], progress: Callable[[int,
     )
     workers = values["workers"] or available_cores()
     summary = evaluate(request, out, workers, provenance(values["seed"]), progress)
-    write_config(out / CONFIG, {**values, "runs": {name: str(run) for name, run in runs.items()}})
+    write_config(out / CONFIG, values)
     write_text(out / "table.md", markdown_table(summary))
     write_text(out / "table.csv", csv_table(summary))
     return summary
@@ -99,9 +110,11 @@ def run_enhance(run: Path, source: Path, destination: Path) -> None:
     """Enhances one audio file.
 
     Raises:
-        ValueError: no run, wrong number of channels or rate, unreadable or NaN audio, a result that would clip.
+        ValueError: no run, wrong number of channels or rate, unreadable, silent or NaN audio, a result that would
+            clip.
     """
     enhancer = load_enhancer(run)
+    check_suffix(destination)
     info = audio_info(source)
     check_rate(info.sample_rate, enhancer.sample_rate, str(source))
     if info.n_channels != enhancer.geometry.n_mics:
@@ -109,7 +122,16 @@ def run_enhance(run: Path, source: Path, destination: Path) -> None:
             f"{source}: expected {enhancer.geometry.n_mics} channels for the array {enhancer.geometry.name}, "
             f"got {info.n_channels}"
         )
-    wave = enhancer.enhance(read_audio(source, enhancer.sample_rate), enhancer.sample_rate)
+    noisy = read_audio(source, enhancer.sample_rate)
+    if not noisy[enhancer.mics].any():
+        raise ValueError(f"{source}: expected sound, got silence")
+    wave = enhancer.enhance(noisy, enhancer.sample_rate)
+    peak = float(np.abs(wave).max())
+    if peak > 1:
+        excess_db = 20 * np.log10(peak)
+        raise ValueError(
+            f"{source}: expected a result within [-1, 1], got {excess_db:.1f} dB above: lower its level first"
+        )
     write_audio(destination, wave, enhancer.sample_rate)
 
 
@@ -173,4 +195,7 @@ def _claim(run: Path, values: Values) -> None:
     path = run / CONFIG
     if path.is_file():
         check_same(path, values)
+        return
+    if run.is_dir() and not all(is_leftover(there) for there in run.iterdir()):
+        raise ConfigError(f"out: expected a new folder or a run, got {run} with other files")
     write_config(path, values)

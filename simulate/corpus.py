@@ -8,6 +8,7 @@ from __future__ import annotations
 import csv
 import functools
 import hashlib
+import json
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -70,6 +71,11 @@ class Corpus:
                 "a manifest must list some, a plain folder must hold 3 speakers or noise files"
             )
         return self.splits[split]
+
+    def fingerprint(self) -> str:
+        """SHA-256 over split, group, name and length of every file: the same wherever the corpus lies."""
+        rows = [(s, f.group, f.path.name, f.n_samples) for s, files in self.splits.items() for f in files]
+        return hashlib.sha256(json.dumps(rows).encode()).hexdigest()
 
 
 @dataclass(frozen=True)

@@ -125,13 +125,17 @@ def write_description(
         "array": geometry.to_dict(),
         "speech": speech.source,
         "noise": noise.source,
+        "speech_files": speech.fingerprint(),
+        "noise_files": noise.fingerprint(),
         "n_scenes": n_scenes,
         "seed": seed,
         "recipe": asdict(recipe),
     }
     path = out / "dataset.json"
     if path.is_file():
-        other = _differences(read_json(path, "dataset"), json.loads(json.dumps(wanted)))
+        # the files count, not the place where they lie or the name they were called by
+        counts = {name: value for name, value in wanted.items() if name not in ("speech", "noise")}
+        other = _differences(read_json(path, "dataset"), json.loads(json.dumps(counts)))
         if other:
             raise ValueError(
                 f"{out}: expected an empty folder or the same dataset, got one with other {', '.join(other)}"

@@ -64,7 +64,9 @@ def test_unknown_names_of_models_and_losses_list_the_choices() -> None:
 
 def test_an_error_inside_a_distillation_term_names_its_place() -> None:
     with pytest.raises(ConfigError) as error:
-        read_config("distill", ["lin_one_step", "data=d", "out=o", "teacher=t", "distill.terms.lin.loss.frm=paper"])
+        read_config(
+            "distill", ["student", "lin_one_step", "data=d", "out=o", "teacher=t", "distill.terms.lin.loss.frm=paper"]
+        )
     assert lines(error) == ["distill.terms.lin.loss.frm: expected a known key, got an unknown one: did you mean form?"]
 
 
@@ -93,6 +95,24 @@ def test_a_missing_config_names_the_nearest() -> None:
         find_config("teecher", "train")
 
 
+def test_text_is_taken_as_it_stands() -> None:
+    values = read_config("train", ["train/teacher", "data=/a b/#1: {x}", "out=2026"])
+    assert (values["data"], values["out"]) == ("/a b/#1: {x}", "2026")
+    home = read_config("train", ["train/teacher", "data=~/d", "out=o"])["data"]
+    assert home == str(Path("~/d").expanduser())
+
+
+@pytest.mark.parametrize("override", ["fit.seconds=.inf", "fit.learning_rate=.nan", "out="])
+def test_infinities_and_empty_paths_are_refused(override: str) -> None:
+    with pytest.raises(ConfigError):
+        read_config("train", [*TRAIN, override])
+
+
+def test_lists_hold_every_value_once() -> None:
+    with pytest.raises(ConfigError, match="snr_db: expected every value once"):
+        read_config("evaluate", ["data=d", "out=o", "snr_db=[0,0]"])
+
+
 @pytest.mark.parametrize("name", ["teacher", "train/teacher", "configs/train/teacher.yaml", "train/teacher.yaml"])
 def test_named_configs_are_found_from_any_folder(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
@@ -106,7 +126,7 @@ def test_a_broken_yaml_file_is_named(tmp_path: Path) -> None:
 
 
 def test_a_resolved_config_reads_back_the_same(tmp_path: Path) -> None:
-    values = read_config("distill", ["fused_two_step", "data=d", "out=o", "teacher=t"])
+    values = read_config("distill", ["student", "fused_two_step", "data=d", "out=o", "teacher=t"])
     write_config(tmp_path / "c.yaml", values)
     assert read_config("distill", [str(tmp_path / "c.yaml")]) == values
 

@@ -69,9 +69,7 @@ def test_a_manifest_is_taken_as_it_is(tiny_corpus: Path) -> None:
             if row["kind"] == corpus.kind
         }
         found = {
-            (str(file.path), split, file.group, file.n_samples)
-            for split, files in corpus.splits.items()
-            for file in files
+            (str(f.path), split, f.group, f.n_samples) for split, files in corpus.splits.items() for f in files
         }
         assert found == listed
         assert corpus.synthetic
@@ -127,8 +125,8 @@ def test_what_results_are_called() -> None:
 
 def test_one_recording_makes_speech_recorded(tmp_path: Path) -> None:
     rows = "a.wav,train,speech,a,synthetic\nb.wav,train,speech,b,CC0\n"
-    tone(tmp_path / "a.wav")
-    tone(tmp_path / "b.wav")
+    for name in ("a.wav", "b.wav"):
+        tone(tmp_path / name)
     assert not load_corpus(str(small_manifest(tmp_path, rows)), "speech", RATE).synthetic
 
 
@@ -211,8 +209,8 @@ def test_a_missing_corpus(tmp_path: Path) -> None:
 
 
 def test_an_empty_split(tmp_path: Path) -> None:
-    tone(tmp_path / "a" / "a.wav")
-    tone(tmp_path / "b" / "b.wav")
+    for name in ("a", "b"):
+        tone(tmp_path / name / "c.wav")
     corpus = load_corpus(str(tmp_path), "speech", RATE)
     assert len(corpus.files("train")) == 2
     with pytest.raises(ValueError, match=r"speech corpus .*: expected files in split valid, got none of .*'train': 2"):

@@ -5,12 +5,12 @@ from __future__ import annotations
 import pytest
 
 from arrayse import doctor
-from arrayse.provenance import PACKAGES, git_revision, provenance
+from arrayse.provenance import git_revision, provenance
 
 
 def test_every_needed_package_is_looked_at() -> None:
     findings = {finding.what: finding for finding in doctor.examine()}
-    assert set(PACKAGES) <= set(findings)
+    assert set(doctor.MODULES) <= set(findings)
     assert findings["torch"].ok is True
     assert findings["named configs"].ok is True
 
@@ -23,7 +23,7 @@ def test_a_missing_extra_says_how_to_get_it(monkeypatch: pytest.MonkeyPatch) -> 
 
 
 def test_a_missing_package_is_bad(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(doctor, "PACKAGES", ("no-such-package",))
+    monkeypatch.setattr(doctor, "MODULES", ("no_such_package",))
     assert doctor.examine()[0].ok is False
 
 

@@ -10,13 +10,14 @@ import pytest
 import torch
 
 from arrayse.checkpoint import save_description, save_weights
-from arrayse.evaluate import Request, evaluate
+from arrayse.evaluate import evaluate
 from arrayse.files import read_json, read_json_lines, write_json
 from arrayse.geometry import ArrayGeometry
 from arrayse.metrics import score
 from arrayse.mixture import open_dataset
 from arrayse.models import build_enhancer
 from arrayse.profile import macs_per_second, n_parameters
+from arrayse.summary import Request
 
 
 def make_run(folder: Path, geometry: ArrayGeometry, mics: list[int] | None = None, ref_mic: int | None = None) -> Path:
@@ -53,8 +54,8 @@ def test_rows_are_the_scores_of_what_the_enhancers_give(request_for: Request, tm
     rows = list(read_json_lines(tmp_path / "out" / "rows.jsonl"))
     dataset = open_dataset(request_for.data)
     entries = dataset.entries("test")
-    assert len(rows) == len(entries) * 2 * 3
-    assert {row["system"] for row in rows} == {"noisy", "first", "second"}
+    assert len(rows) == len(entries) * 2 * 4
+    assert {row["system"] for row in rows} == {"noisy", "noisy mic 3", "first", "second"}
     row = next(
         row for row in rows if row["system"] == "second" and row["snr_db"] == 10 and row["scene"] == entries[1].id
     )
@@ -101,9 +102,11 @@ def test_the_summary_adds_up(request_for: Request, tmp_path: Path) -> None:
             name: [r[cell["metric"]] for r in rows if (r["system"], r["snr_db"]) == (name, cell["snr_db"])]
             for name in (cell["system"], cell["baseline"])
         }
-        assert cell["mean"] == pytest.approx(np.mean(np.subtract(*by_system.values())))
-    assert {cell["system"] for cell in summary["differences"]} == {"second"}
-    system = summary["systems"][1]
+        first, second = by_system[cell["system"]], by_system[cell["baseline"]]
+        assert cell["mean"] == pytest.approx(np.mean(np.subtract(first, second)))
+    pairs = {(cell["system"], cell["baseline"]) for cell in summary["differences"]}
+    assert pairs == {("first", "noisy"), ("second", "noisy mic 3"), ("second", "first")}
+    system = next(system for system in summary["systems"] if system["name"] == "first")
     enhancer = build_enhancer(**read_json(request_for.runs["first"] / "model.json", "model"))
     assert (system["params"], system["macs_per_second"]) == (
         n_parameters(enhancer),
@@ -133,6 +136,17 @@ def test_another_array_or_baseline_is_refused(request_for: Request, tmp_path: Pa
     with pytest.raises(ValueError, match="baseline: expected one of first, second, got third"):
         evaluate(Request(**{**vars(request_for), "baseline": "third"}), tmp_path / "out", 1, {})
     assert not (tmp_path / "out").exists()
+
+
+def test_bad_requests(request_for: Request, tmp_path: Path) -> None:
+    for change, message in (
+        ({"n_scenes": 99}, "n_scenes: expected at most 2"),
+        ({"runs": {"noisy": request_for.runs["first"]}}, "expected other names than noisy and target"),
+    ):
+        with pytest.raises(ValueError, match=message):
+            evaluate(Request(**{**vars(request_for), **change}), tmp_path / "out", 1, {})
+    with pytest.raises(ValueError, match="got a folder with other files"):
+        evaluate(request_for, request_for.runs["first"], 1, {})
 
 
 def test_a_missing_run_is_named(request_for: Request, tmp_path: Path) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import pickle
 
 import numpy as np
 import pytest
@@ -80,6 +81,18 @@ def test_the_reference_must_exist(ref_mic: int) -> None:
         ArrayGeometry(SQUARE, ref_mic)
 
 
+@pytest.mark.parametrize("ref_mic", [1.0, 1.5, True, np.True_, "1", None])
+def test_the_reference_is_a_whole_number(ref_mic: object) -> None:
+    with pytest.raises(ValueError, match="ref_mic: expected a whole number, got "):
+        ArrayGeometry(SQUARE, ref_mic)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("bad", ["front", [["a", 0, 0]], [[0, 0, 0], [1, 0]], None])
+def test_positions_are_numbers(bad: object) -> None:
+    with pytest.raises(ValueError, match=r"positions: expected (numbers of )?shape \(n_mics, 3\)"):
+        ArrayGeometry(bad)  # type: ignore[arg-type]
+
+
 # --- what is kept -------------------------------------------------------------------------------------------
 
 
@@ -102,6 +115,19 @@ def test_an_array_survives_json(geometry: ArrayGeometry) -> None:
     assert np.array_equal(again.positions, geometry.positions)
     assert (again.ref_mic, again.name) == (geometry.ref_mic, geometry.name)
     assert again.positions.dtype == np.float64
+
+
+def test_lists_and_numpys_numbers_become_plain() -> None:
+    geometry = ArrayGeometry(SQUARE.tolist(), np.int64(2))
+    assert np.array_equal(geometry.positions, SQUARE)
+    assert type(geometry.ref_mic) is int
+    assert json.loads(json.dumps(geometry.to_dict()))["ref_mic"] == 2
+    assert dataclasses.replace(geometry, ref_mic=1).ref_mic == 1
+    assert pickle.loads(pickle.dumps(geometry)).to_dict() == geometry.to_dict()
+
+
+def test_aliasing_is_that_of_the_closest_pair() -> None:
+    assert earbuds().aliasing_hz == pytest.approx(SPEED_OF_SOUND / (2 * 0.014))  # not that between the ears
 
 
 def test_aperture_and_aliasing() -> None:
@@ -143,6 +169,12 @@ def test_bad_channel_lists_are_refused(mics: list[int]) -> None:
     with pytest.raises(ValueError, match="mics: expected distinct channel numbers from 0 to 3"):
         check_mics(mics, 4)
     with pytest.raises(ValueError, match="mics: expected distinct channel numbers from 0 to 3"):
+        ArrayGeometry(SQUARE).subset(mics)
+
+
+@pytest.mark.parametrize("mics", [[True, 0], [0.0, 1.0], ["0"]])
+def test_channels_are_whole_numbers(mics: list[int]) -> None:
+    with pytest.raises(ValueError, match="mics: expected a whole number, got "):
         ArrayGeometry(SQUARE).subset(mics)
 
 

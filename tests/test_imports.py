@@ -20,7 +20,7 @@ LAYERS = {
     5: ("schema", "config", "verbs", "ui", "quickstart", "doctor", "cli", "__main__"),
 }
 LAYER = {name: layer for layer, names in LAYERS.items() for name in names}
-CONFIG_ONLY = {"config", "cli", "verbs"}
+CONFIG_ONLY = {"config", "cli"}
 
 
 def sources() -> list[Path]:

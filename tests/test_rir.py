@@ -65,6 +65,8 @@ def test_the_direct_path_falls_as_one_over_r(scene: tuple[np.ndarray, np.ndarray
     _, spectrum = band(response.direct)
     loudness = np.sqrt(np.mean(np.abs(spectrum) ** 2, axis=-1))
     np.testing.assert_allclose(loudness * distances(sources, mics), 1, rtol=0.01)
+    # down to 0 Hz: nothing is high-passed
+    np.testing.assert_allclose(response.direct.sum(axis=-1) * distances(sources, mics), 1, rtol=0.02)
 
 
 def test_the_full_response_begins_with_the_direct_path(

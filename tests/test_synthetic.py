@@ -289,3 +289,9 @@ def test_another_recipe_or_a_folder_of_someone_else_is_refused(tmp_path: Path) -
             builtin_corpus(occupied, "small")
     with pytest.raises(ValueError, match="size: expected one of full, small, got huge"):
         builtin_corpus(tmp_path / "huge", "huge")  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("samples", [np.zeros(22050), np.zeros(0), np.ones(10)])
+def test_cleaning_tells_of_silence(samples: np.ndarray) -> None:
+    with pytest.raises(ValueError, match=f"speech: expected sound, got {len(samples)} samples of silence"):
+        clean_speech(samples, 22050)

@@ -35,7 +35,18 @@ def markdown_table(summary: dict[str, Any]) -> str:
             lines.append([_escape(system.name), *sizes, *values(results, system, metric)])
         table = "\n".join(f"| {' | '.join(line)} |" for line in lines)
         blocks.append(f"{_escape(metric_style(metric).title)}\n\n{table}")
+        blocks += _markdown_differences(results, metric)
     return "\n\n".join([*blocks, *(_escape(note) for note in notes(results))]) + "\n"
+
+
+def _markdown_differences(results: Results, metric: str) -> list[str]:
+    """The paired differences of one metric as a block; none if there are none."""
+    if not results.differences:
+        return []
+    head = ["Paired difference", *(f"{decibels(snr_db)} dB" for snr_db in results.snr_db)]
+    lines = [head, ["---", *["---:"] * (len(head) - 1)]]
+    lines += [[_escape(f"{a} − {b}"), *cells] for (a, b), cells in difference_rows(results, metric).items()]
+    return ["\n".join(f"| {' | '.join(line)} |" for line in lines)]
 
 
 def csv_table(summary: dict[str, Any]) -> str:
@@ -75,6 +86,8 @@ def print_table(summary: dict[str, Any], console: Console) -> None:
         if Measurement.get(console, unlimited, table).maximum > console.width:
             table = _terminal_table(results, metric, "\n±")
         console.print(table)
+        if results.differences:
+            console.print(_terminal_differences(results, metric))
     for note in notes(results):
         console.print(Text(note, style="dim"))
 
@@ -95,6 +108,30 @@ def _terminal_table(results: Results, metric: str, plus_minus: str) -> Table:
         sizes = [count(system.params), count(system.macs_per_second)]
         table.add_row(Text(system.name), *sizes, *cells, style="" if system.is_model else "dim")
     return table
+
+
+def _terminal_differences(results: Results, metric: str) -> Table:
+    from rich.box import SIMPLE_HEAD
+    from rich.table import Table
+    from rich.text import Text
+
+    table = Table(box=SIMPLE_HEAD, padding=(0, 1, 0, 0), pad_edge=False)
+    table.add_column(Text(f"{metric_style(metric).label}, paired"), overflow="fold")
+    for snr_db in results.snr_db:
+        table.add_column(f"{decibels(snr_db)} dB", justify="right", no_wrap=True)
+    for (system, baseline), cells in difference_rows(results, metric).items():
+        table.add_row(Text(f"{system} − {baseline}"), *cells)
+    return table
+
+
+def difference_rows(results: Results, metric: str) -> dict[tuple[str, str], list[str]]:
+    """Paired differences (system, baseline) as text, mean ± half of the 95 % interval, one entry for each SNR."""
+    digits = metric_style(metric).digits
+    rows = {}
+    for pair, cells in results.differences.items():
+        found = [cells.get((snr_db, metric)) for snr_db in results.snr_db]
+        rows[pair] = ["–" if c is None else with_spread(c.mean, c.half_width, digits, signed=True) for c in found]
+    return rows
 
 
 def heading(results: Results) -> str:

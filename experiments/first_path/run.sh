@@ -3,8 +3,9 @@
 # Usage: experiments/first_path/run.sh PACK   (a folder with MANIFEST.csv: speech and noise, three splits)
 # About an hour and a half on two cores; started again, it goes on where it stopped.
 set -euo pipefail
-pack=${1:?usage: experiments/first_path/run.sh PACK (a folder with MANIFEST.csv)}
+pack=$(realpath "${1:?usage: experiments/first_path/run.sh PACK (a folder with MANIFEST.csv)}")
 cd "$(dirname "$0")/../.."
+export PATH=$PWD/.venv/bin:$PATH
 here=experiments/first_path
 data=$here/data
 runs=$here/runs
@@ -12,9 +13,7 @@ runs=$here/runs
 arrayse simulate $here/simulate.yaml speech="$pack" noise="$pack" out=$data
 arrayse train $here/teacher.yaml data=$data out=$runs/teacher
 arrayse train $here/student.yaml data=$data out=$runs/student
-for method in lin fused; do
-  arrayse distill $here/student.yaml $here/$method.yaml teacher=$runs/teacher data=$data out=$runs/student_$method
-done
-arrayse evaluate $runs/teacher $runs/student $runs/student_lin $runs/student_fused baseline=student data=$data out=$runs/evaluation
+arrayse distill $here/student.yaml $here/lin.yaml teacher=$runs/teacher data=$data out=$runs/student_lin
+arrayse evaluate $runs/teacher $runs/student $runs/student_lin baseline=student data=$data out=$runs/evaluation
 arrayse report $runs/evaluation
 cp $runs/evaluation/table.md $runs/evaluation/table.csv $here/

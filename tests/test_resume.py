@@ -1,0 +1,150 @@
+"""A training that was stopped, crashed or killed anywhere ends as one that was not: same bytes (CPU)."""
+
+from __future__ import annotations
+
+import itertools
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from arrayse import files
+from arrayse.checkpoint import read_training_state
+from arrayse.files import read_json_lines
+from tests.train_program import FILES, N_STEPS, train
+
+ROOT = Path(__file__).parents[1]
+
+
+class Crash(BaseException):
+    """The process is gone: nothing that still wants to save may run."""
+
+
+def crash_at(wanted: int) -> Callable[[int], None]:
+    def on_step(step: int) -> None:
+        if step == wanted:
+            raise Crash
+
+    return on_step
+
+
+def content(run: Path) -> dict[str, bytes]:
+    """Every file of a run, hidden ones too."""
+    return {path.name: path.read_bytes() for path in run.iterdir()}
+
+
+def program(*arguments: object) -> subprocess.Popen[str]:
+    """The training as a program of its own, with pipes."""
+    command = [sys.executable, "-m", "tests.train_program", *map(str, arguments)]
+    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
+    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True}
+    return subprocess.Popen(command, cwd=ROOT, env=environment, **pipes)  # type: ignore[call-overload]
+
+
+@pytest.fixture(scope="module")
+def undisturbed(tiny_dataset: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, bytes]:
+    """What a run of the two-step plan leaves."""
+    run = tmp_path_factory.mktemp("undisturbed") / "run"
+    train(tiny_dataset, run, "two_step")
+    assert set(content(run)) == set(FILES)
+    return content(run)
+
+
+@pytest.mark.parametrize("step", range(1, 4 * N_STEPS + 1))
+def test_crashed_after_any_step(step: int, tiny_dataset: Path, tmp_path: Path, undisturbed: dict[str, bytes]) -> None:
+    with pytest.raises(Crash):
+        train(tiny_dataset, tmp_path, "two_step", crash_at(step))
+    train(tiny_dataset, tmp_path, "two_step")
+    assert content(tmp_path) == undisturbed
+
+
+@pytest.mark.parametrize("late", [False, True])
+def test_crashed_in_any_write(
+    late: bool, tiny_dataset: Path, tmp_path: Path, undisturbed: dict[str, bytes], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Crashes at the first write, goes on to crash at the second, and so on until a run gets through."""
+    replace, writes, allowed, crashed = os.replace, itertools.count(1), 0, True
+
+    def counting(source: str, destination: str) -> None:
+        last = next(writes) > allowed
+        if not last or late:
+            replace(source, destination)
+        if last:
+            raise Crash
+
+    monkeypatch.setattr(files.os, "replace", counting)
+    while crashed:
+        allowed, writes, crashed = allowed + 1, itertools.count(1), False
+        try:
+            train(tiny_dataset, tmp_path, "two_step")
+        except Crash:
+            crashed = True
+    assert allowed >= 4
+    assert content(tmp_path) == undisturbed
+
+
+def test_a_crash_between_two_phases_does_not_spoil_the_second(
+    tiny_dataset: Path, tmp_path: Path, undisturbed: dict[str, bytes]
+) -> None:
+    """The second phase starts from the best weights with a fresh optimiser, also in a resumed run."""
+    with pytest.raises(Crash):
+        train(tiny_dataset, tmp_path, "two_step", crash_at(2 * N_STEPS + 1))
+    assert read_training_state(tmp_path)["phase"] == 0
+    train(tiny_dataset, tmp_path, "two_step")
+    assert content(tmp_path) == undisturbed
+
+
+@pytest.mark.parametrize("step", [2, 2 * N_STEPS + 1])
+def test_stopped_by_sigterm(step: int, tiny_dataset: Path, tmp_path: Path, undisturbed: dict[str, bytes]) -> None:
+    with program(tiny_dataset, tmp_path, "two_step", "wait", step) as child:
+        assert child.stdout is not None
+        assert child.stdin is not None
+        assert child.stdout.readline() == "there\n"
+        child.terminate()
+        child.stdin.write("\n")
+        child.stdin.close()
+        assert child.wait() == 143
+    state = read_training_state(tmp_path)
+    assert (state["phase"] * 2 + state["epoch"]) * N_STEPS + state["step"] == step
+    train(tiny_dataset, tmp_path, "two_step")
+    assert content(tmp_path) == undisturbed
+
+
+@pytest.mark.parametrize("write", [1, 6])
+def test_killed_in_a_write(write: int, tiny_dataset: Path, tmp_path: Path, undisturbed: dict[str, bytes]) -> None:
+    with program(tiny_dataset, tmp_path, "two_step", "kill", write) as child:
+        assert child.wait() == -9
+    assert any(name.endswith(".tmp") for name in content(tmp_path))
+    train(tiny_dataset, tmp_path, "two_step")
+    assert content(tmp_path) == undisturbed
+
+
+def test_a_finished_run_does_nothing_more(tiny_dataset: Path, tmp_path: Path, undisturbed: dict[str, bytes]) -> None:
+    for name, data in undisturbed.items():
+        (tmp_path / name).write_bytes(data)
+    steps: list[int] = []
+    phases = train(tiny_dataset, tmp_path, "two_step", steps.append)
+    assert steps == []
+    assert content(tmp_path) == undisturbed
+    fresh = train(tiny_dataset, tmp_path / "other", "two_step")
+    expected = fresh[0].objective.student.state_dict()
+    assert all((value == expected[name]).all() for name, value in phases[0].objective.student.state_dict().items())
+
+
+def test_metrics_tell_of_every_epoch_of_every_phase(undisturbed: dict[str, bytes], tmp_path: Path) -> None:
+    path = tmp_path / "metrics.jsonl"
+    path.write_bytes(undisturbed["metrics.jsonl"])
+    rows = list(read_json_lines(path))
+    assert [(row["phase"], row["epoch"]) for row in rows] == [
+        ("distillation", 1),
+        ("distillation", 2),
+        ("supervised", 1),
+        ("supervised", 2),
+    ]
+    assert set(rows[0]["train"]) == {"loss", "supervised", "lin"}
+    assert set(rows[2]["train"]) == {"loss"}
+    assert all(set(row["valid"]) == {"loss", "si_sdr_gain"} for row in rows)
+    assert rows[0]["train"]["loss"] == pytest.approx(rows[0]["train"]["lin"])

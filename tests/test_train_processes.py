@@ -1,0 +1,102 @@
+"""Several processes compute what one computes; signals and NaN in one of them are answered by all (gloo, loopback)."""
+
+from __future__ import annotations
+
+import os
+import socket
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from safetensors.torch import load_file
+
+from arrayse.checkpoint import read_training_state
+from arrayse.files import read_json_lines
+from arrayse.processes import Processes
+from tests.train_program import POISONED, settings, train
+
+ROOT = Path(__file__).parents[1]
+WORLD = 2
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def run_processes(*arguments: object) -> list[int]:
+    """Runs the training program in two processes as torchrun would and returns their exit codes."""
+    common = {"WORLD_SIZE": str(WORLD), "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(free_port())}
+    command = [sys.executable, "-m", "tests.train_program", *map(str, arguments)]
+    children = []
+    for rank in map(str, range(WORLD)):
+        own = {"RANK": rank, "LOCAL_RANK": rank, "OMP_NUM_THREADS": "1", "GLOO_SOCKET_IFNAME": "lo"}
+        children.append(subprocess.Popen(command, cwd=ROOT, env={**os.environ, **common, **own}))
+    return [child.wait() for child in children]
+
+
+def assert_close(run: Path, expected: Path) -> None:
+    """Weights, epochs and refused batches of two runs agree up to the order of sums."""
+    got = load_file(run / "model.safetensors")
+    for name, value in load_file(expected / "model.safetensors").items():
+        torch.testing.assert_close(got[name], value, rtol=0, atol=1e-5)
+    ours, theirs = ([*read_json_lines(folder / "metrics.jsonl")] for folder in (run, expected))
+    assert [row["event"] for row in ours] == [row["event"] for row in theirs]
+    for a, b in zip(ours, theirs, strict=True):
+        if a["event"] == "not_finite":
+            assert a == b
+        for group in ("train", "valid"):
+            for name in a.get(group, {}):
+                assert a[group][name] == pytest.approx(b[group][name], rel=1e-3, abs=1e-3)
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="these processes would share one GPU")
+def test_two_processes_equal_one(tiny_dataset: Path, tmp_path: Path) -> None:
+    """Two-step distillation, stopped by a SIGTERM to the second process alone, and resumed by both."""
+    assert run_processes(tiny_dataset, tmp_path / "two", "two_step", "stop", 8) == [143, 143]
+    state = read_training_state(tmp_path / "two")
+    assert (state["phase"], state["epoch"], state["step"]) == (1, 0, 2)
+    assert run_processes(tiny_dataset, tmp_path / "two", "two_step") == [0, 0]
+    train(tiny_dataset, tmp_path / "one", "two_step")
+    assert_close(tmp_path / "two", tmp_path / "one")
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="these processes would share one GPU")
+def test_nan_in_one_process_is_refused_by_both(tiny_dataset: Path, tmp_path: Path) -> None:
+    assert run_processes(tiny_dataset, tmp_path / "two", "poisoned") == [0, 0]
+    train(tiny_dataset, tmp_path / "one", "poisoned")
+    assert_close(tmp_path / "two", tmp_path / "one")
+    told = [row for row in read_json_lines(tmp_path / "two" / "metrics.jsonl") if row["event"] == "not_finite"]
+    assert all(len(row["ids"]) == 2 and POISONED in row["ids"] for row in told)
+    assert len(told) == 2
+
+
+def test_one_process_needs_no_group() -> None:
+    with Processes() as alone:
+        assert (alone.rank, alone.world) == (0, 1)
+        assert alone.sum(2.5) == alone.mean(2.5) == 2.5
+        assert alone.any(True)
+        assert not alone.any(False)
+        alone.wait()
+
+
+@pytest.mark.parametrize(
+    ("world", "changed", "message"),
+    [
+        (2, {"batch_size": 3}, "batch_size: expected a multiple of 2 processes, got 3"),
+        (3, {"batch_size": 3}, "valid: expected a scene for each of 3 processes, got 2"),
+    ],
+)
+def test_scenes_that_cannot_be_shared_are_refused(
+    world: int, changed: dict[str, Any], message: str, tiny_dataset: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("WORLD_SIZE", str(world))
+    monkeypatch.setattr("torch.distributed.init_process_group", lambda backend: None)
+    monkeypatch.setattr("torch.distributed.destroy_process_group", lambda: None)
+    assert settings(**changed).batch_size == 3
+    with pytest.raises(ValueError, match=message):
+        train(tiny_dataset, tmp_path, "supervised", **changed)

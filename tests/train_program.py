@@ -1,0 +1,126 @@
+"""A small training on the tiny dataset, in this process or as a program that is stopped, killed or one of several."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from arrayse.data import SceneReader
+from arrayse.losses import WaveMagnitudeL1
+from arrayse.mixture import SceneEntry, open_dataset
+from arrayse.objectives import Supervised
+from arrayse.train import FitSettings, Phase, StoppedBySignal, fit
+from tests.tiny import distillation, enhancer
+
+FILES = ("model.safetensors", "training.safetensors", "metrics.jsonl")
+POISONED = "train-000003"
+PLANS = ("supervised", "two_step", "poisoned")
+N_STEPS = 3
+"""Steps of an epoch: six scenes in batches of two."""
+
+
+@dataclass(frozen=True)
+class PoisonedReader(SceneReader):
+    """One scene has a NaN in it."""
+
+    def read(self, entry: SceneEntry, epoch: int) -> tuple[np.ndarray, np.ndarray]:
+        noisy, target = super().read(entry, epoch)
+        if entry.id == POISONED:
+            noisy[0, 100] = np.nan
+        return noisy, target
+
+
+def settings(**changed: Any) -> FitSettings:
+    """Batches of two crops of 0.2 s, a checkpoint every second step, a rate that depends on what was before."""
+    values = {"batch_size": 2, "seconds": 0.2, "learning_rate": 3e-3, "schedule": "plateau", "plateau_patience": 1}
+    return FitSettings(**{**values, "checkpoint_steps": 2, "precision": "float32", **changed})
+
+
+def phases_of(plan: str) -> list[Phase]:
+    """Supervised training, or distillation with an adapter for two epochs and then supervised training for two."""
+    student = enhancer(mics=[0, 2], preset="metzger")
+    supervised = Phase("supervised", Supervised(student, WaveMagnitudeL1()), 2)
+    if plan != "two_step":
+        return [supervised]
+    teacher = enhancer(seed=1, preset="metzger")
+    with torch.random.fork_rng():
+        torch.manual_seed(2)  # the adapter is drawn here
+        objective = distillation(student, teacher, "lin", supervised_weight=0.0)
+    return [Phase("distillation", objective, 2), supervised]
+
+
+def train(
+    data: Path, run: Path, plan: str, on_step: Callable[[int], None] = lambda step: None, **changed: Any
+) -> list[Phase]:
+    """Trains with one thread; ``on_step`` is told how many steps this call has made."""
+    torch.set_num_threads(1)
+    phases, fitted, steps = phases_of(plan), settings(**changed), 0
+
+    def progress(title: str, done: int, total: int, numbers: dict[str, float]) -> None:
+        nonlocal steps
+        if title != "validation":
+            steps += 1
+            on_step(steps)
+
+    kind = PoisonedReader if plan == "poisoned" else SceneReader
+    train_set, valid_set = (kind(open_dataset(data), split, [-5.0, 5.0], 0.2, 0) for split in ("train", "valid"))
+    fit(run, phases, train_set, valid_set, fitted, progress)
+    return phases
+
+
+def stop_at(wanted: int) -> Callable[[int], None]:
+    """SIGTERM to this process, if its rank is the last, after a number of steps."""
+
+    def on_step(step: int) -> None:
+        if step == wanted and os.environ.get("RANK", "0") == str(int(os.environ.get("WORLD_SIZE", "1")) - 1):
+            signal.raise_signal(signal.SIGTERM)
+
+    return on_step
+
+
+def wait_at(wanted: int) -> Callable[[int], None]:
+    """Tells the parent that a number of steps is done and waits for its answer."""
+
+    def on_step(step: int) -> None:
+        if step == wanted:
+            print("there", flush=True)
+            sys.stdin.readline()
+
+    return on_step
+
+
+def kill_at_write(wanted: int) -> None:
+    """SIGKILL in the middle of a write, the new file written but not yet in place."""
+    replace, writes = os.replace, 0
+
+    def counting(source: Any, destination: Any) -> None:
+        nonlocal writes
+        writes += 1
+        if writes == wanted:
+            os.kill(os.getpid(), signal.SIGKILL)
+        replace(source, destination)
+
+    os.replace = counting  # type: ignore[assignment]
+
+
+def main(data: str, run: str, plan: str, event: str = "none", number: str = "0") -> None:
+    """Trains; ``event`` is ``none``, ``stop``, ``wait`` or ``kill``, and happens at ``number``."""
+    if event == "kill":
+        kill_at_write(int(number))
+    on_step = {"stop": stop_at, "wait": wait_at}.get(event, lambda wanted: lambda step: None)(int(number))
+    try:
+        train(Path(data), Path(run), plan, on_step)
+    except StoppedBySignal as stopped:
+        sys.exit(stopped.exit_code)
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])
