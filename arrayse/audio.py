@@ -49,8 +49,7 @@ def audio_info(path: Path) -> AudioInfo:
         raise ValueError(f"{path}: expected audio, got no samples")
     if header.frames * header.channels > MAX_SAMPLES:
         raise ValueError(
-            f"{path}: expected at most {MAX_SAMPLES} samples, "
-            f"got {header.frames} frames x {header.channels} channels"
+            f"{path}: expected at most {MAX_SAMPLES} samples, got {header.frames} frames x {header.channels} channels"
         )
     _check_whole(path)
     return AudioInfo(header.samplerate, header.channels, header.frames)
@@ -146,9 +145,7 @@ def _check_whole(path: Path) -> None:
             if head[:4] in (b"data", b"SSND"):
                 there = path.stat().st_size - start
                 if there < length < _UNKNOWN_LENGTH:
-                    raise ValueError(
-                        f"{path}: expected {length} bytes of samples, got {there}: the file is truncated"
-                    )
+                    raise ValueError(f"{path}: expected {length} bytes of samples, got {there}: the file is truncated")
                 return
             file.seek(start + length + length % 2)
 

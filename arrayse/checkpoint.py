@@ -103,6 +103,12 @@ def is_finished(run: Path) -> bool:
     return state is not None and state.get("finished") is True
 
 
+def is_finished(run: Path) -> bool:
+    """Whether a training in this folder has come to its end."""
+    state = read_training_state(run)
+    return state is not None and state.get("finished") is True
+
+
 def load_training(run: Path, module: nn.Module, optimizer: torch.optim.Optimizer) -> None:
     """Loads weights and optimiser state that :func:`save_training` wrote.
 
@@ -117,9 +123,7 @@ def load_training(run: Path, module: nn.Module, optimizer: torch.optim.Optimizer
         module.load_state_dict(weights)
         slots = _adam_slots(tensors, parameters)
     except (RuntimeError, ValueError) as error:
-        raise ValueError(
-            f"{path}: expected the checkpoint of this training, got {_one_line(error)}"
-        ) from None
+        raise ValueError(f"{path}: expected the checkpoint of this training, got {_one_line(error)}") from None
     optimizer.load_state_dict({"state": slots, "param_groups": optimizer.state_dict()["param_groups"]})
 
 

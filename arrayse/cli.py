@@ -86,19 +86,25 @@ def evaluate(
 
     `arrayse evaluate runs/teacher runs/student data=data/office snr_db=[-5,0,5] out=runs/evaluation`
     """
-    from arrayse.checkpoint import MODEL
-    from arrayse.config import ConfigError, read_config
+    from arrayse.config import ConfigError, find_config, read_config
     from arrayse.report.table import print_table
     from arrayse.ui import count_bar
     from arrayse.verbs import run_evaluate
 
-    folders = [Path(a) for a in arguments if "=" not in a and (Path(a).is_dir() or (Path(a) / MODEL).is_file())]
+    names, overrides = _split(arguments)
+    folders = [Path(name).expanduser() for name in names if Path(name).expanduser().is_dir()]
     runs = {folder.resolve().name: folder for folder in folders}
+    configs = [name for name in names if Path(name).expanduser() not in folders]
+    for name in configs:
+        try:
+            find_config(name, "evaluate")
+        except ConfigError as error:
+            raise ConfigError(
+                f"evaluate: expected a run folder or a config, got {name}: no such folder\n{error}"
+            ) from None
     if not runs or len(runs) < len(folders):
-        raise ConfigError(
-            f"runs: expected run folders with different names, got {', '.join(map(str, folders)) or 'none'}"
-        )
-    values = read_config("evaluate", [a for a in arguments if Path(a) not in folders])
+        raise ConfigError(f"runs: expected run folders with different names, got {', '.join(names) or 'none'}")
+    values = read_config("evaluate", [*configs, *overrides])
     with count_bar(console, "scenes") as progress:
         summary = run_evaluate(values, runs, progress)
     print_table(summary, console)
@@ -157,6 +163,7 @@ def show(
     `arrayse array show glasses out=glasses.png`
     """
     from arrayse.config import read_array, read_config
+    from arrayse.geometry import SPEED_OF_SOUND
     from arrayse.report.array_figure import draw_array
 
     names, overrides = _split(arguments)
@@ -165,10 +172,14 @@ def show(
     geometry, values = read_array(names[0]), read_config("array_show", overrides)
     out = Path(values["out"] or f"{geometry.name}.png")
     draw_array(geometry, out, values["sample_rate"])
-    console.print(
-        f"{escape(geometry.name)}: {geometry.n_mics} microphones, aperture {1e3 * geometry.aperture:.1f} mm, "
-        f"spatial aliasing from {geometry.aliasing_hz:.0f} Hz (closest pair)\npicture: {escape(str(out))}"
-    )
+    console.print(f"{escape(geometry.name)}: {geometry.n_mics} microphones, aperture {1e3 * geometry.aperture:.1f} mm")
+    if geometry.n_mics > 1:
+        widest_hz = SPEED_OF_SOUND / (2 * geometry.aperture)
+        console.print(
+            f"spatial aliasing: from {widest_hz:.0f} Hz for the farthest pair, "
+            f"from {geometry.aliasing_hz:.0f} Hz for the closest, each along its own axis"
+        )
+    console.print(f"picture: {escape(str(out))}")
 
 
 @app.command()
@@ -217,23 +228,31 @@ def _train(verb: str, arguments: list[str]) -> None:
 
 
 def main() -> None:
-    """Entry point: errors of the user's making end with exit code 2 and no traceback."""
-    errors = Console(stderr=True, soft_wrap=True)
+    """Entry point. What the user can mend ends with exit code 2, other failures with 1, a line each and no traceback.
+
+    With ARRAYSE_DEBUG set in the environment tracebacks are shown.
+    """
     try:
         app()
-    except ValueError as error:
-        for line in str(error).splitlines():
-            errors.print(f"[red]error[/] {escape(line)}")
-        sys.exit(2)
-    except (RuntimeError, OSError) as error:
-        errors.print(f"[red]error[/] {escape(str(error))}")
-        sys.exit(1)
     except KeyboardInterrupt:
-        errors.print("interrupted")
         sys.exit(130)
     except Exception as error:
-        code = getattr(error, "exit_code", None)
-        if code is None:
+        if os.environ.get("ARRAYSE_DEBUG"):
             raise
+        sys.exit(_explain(error))
+
+
+def _explain(error: Exception) -> int:
+    """Prints an error and gives the exit code."""
+    errors = Console(stderr=True, soft_wrap=True)
+    code = getattr(error, "exit_code", None)  # of a job that was stopped by a signal and has saved where it stands
+    if code is not None:
         errors.print(escape(str(error)))
-        sys.exit(code)
+        return int(code)
+    for line in str(error).splitlines() or [type(error).__name__]:
+        errors.print(f"[red]error[/] {escape(line)}")
+    if isinstance(error, ValueError):
+        return 2
+    if not isinstance(error, (RuntimeError, OSError)):
+        errors.print(f"{type(error).__name__}: this should not happen; ARRAYSE_DEBUG=1 shows where")
+    return 1

@@ -83,9 +83,7 @@ def batch_entries(
     return [entries[i] for i in order[number * batch_size : (number + 1) * batch_size]]
 
 
-def valid_batches(
-    reader: SceneReader, entries: list[SceneEntry], batch_size: int, share: Share
-) -> Iterator[Batch]:
+def valid_batches(reader: SceneReader, entries: list[SceneEntry], batch_size: int, share: Share) -> Iterator[Batch]:
     """Validation batches: all scenes, the same crops and SNRs every time.
 
     Args:
@@ -104,8 +102,6 @@ def _collate(reader: SceneReader, entries: list[SceneEntry], epoch: int) -> Batc
     shapes = sorted({noisy.shape for noisy, _ in pairs})
     if len(shapes) > 1:
         told = " and ".join(str(shape[1]) for shape in shapes)
-        raise ValueError(
-            f"seconds: expected crops that no scene is shorter than, got {told} samples in one batch"
-        )
+        raise ValueError(f"seconds: expected crops that no scene is shorter than, got {told} samples in one batch")
     noisy, target = (torch.from_numpy(np.stack(waves)) for waves in zip(*pairs, strict=True))
     return Batch(noisy, target, [entry.id for entry in entries])

@@ -150,9 +150,7 @@ def check_free_space(folder: Path, n_bytes: int) -> None:
     there = next(path for path in (folder, *folder.absolute().parents) if path.exists())
     free = shutil.disk_usage(there).free
     if free < n_bytes:
-        raise ValueError(
-            f"{folder}: expected {n_bytes / 1e9:.2f} GB free on the disk, got {free / 1e9:.2f} GB"
-        )
+        raise ValueError(f"{folder}: expected {n_bytes / 1e9:.2f} GB free on the disk, got {free / 1e9:.2f} GB")
 
 
 def sha256_of(path: Path) -> str:

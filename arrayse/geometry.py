@@ -127,8 +127,7 @@ def _checked_positions(positions: ArrayLike) -> np.ndarray:
     if too_close.any():
         pairs = ", ".join(f"{a} and {b}" for a, b in zip(first[too_close], second[too_close], strict=True))
         raise ValueError(
-            f"positions: expected microphones at least {MIN_SPACING * 1e3:g} mm apart, "
-            f"got the same place for {pairs}"
+            f"positions: expected microphones at least {MIN_SPACING * 1e3:g} mm apart, got the same place for {pairs}"
         )
     places.setflags(write=False)
     return places
@@ -155,17 +154,13 @@ def check_mics(mics: list[int], n_mics: int) -> None:
 def direction(azimuth_deg: float, elevation_deg: float = 0.0) -> np.ndarray:
     """Unit vector (3,) from the array towards a direction given in degrees."""
     azimuth, elevation = np.deg2rad(azimuth_deg), np.deg2rad(elevation_deg)
-    return np.array(
-        [np.cos(elevation) * np.cos(azimuth), np.cos(elevation) * np.sin(azimuth), np.sin(elevation)]
-    )
+    return np.array([np.cos(elevation) * np.cos(azimuth), np.cos(elevation) * np.sin(azimuth), np.sin(elevation)])
 
 
 # --- presets: each signature is what the YAML file may set --------------------------------------------------
 
 
-def compact_diamond(
-    length: Annotated[float, Gt(0)] = 0.012, width: Annotated[float, Gt(0)] = 0.007
-) -> ArrayGeometry:
+def compact_diamond(length: Annotated[float, Gt(0)] = 0.012, width: Annotated[float, Gt(0)] = 0.007) -> ArrayGeometry:
     """Five microphones of a hearing device: centre, two along x, two along y (Metzger et al. 2025)."""
     x, y = length / 2, width / 2
     points = [[0, 0, 0], [x, 0, 0], [-x, 0, 0], [0, y, 0], [0, -y, 0]]
@@ -193,9 +188,7 @@ def phone(n_mics: Annotated[int, Ge(2)] = 2, height: Annotated[float, Gt(0)] = 0
     return ArrayGeometry(np.array(points[:n_mics]), name=f"phone{n_mics}")
 
 
-def earbuds(
-    ear_distance: Annotated[float, Gt(0)] = 0.175, spacing: Annotated[float, Gt(0)] = 0.014
-) -> ArrayGeometry:
+def earbuds(ear_distance: Annotated[float, Gt(0)] = 0.175, spacing: Annotated[float, Gt(0)] = 0.014) -> ArrayGeometry:
     """Two earbuds of two microphones: left front, left rear, right front, right rear."""
     x, y = spacing / 2, ear_distance / 2
     return ArrayGeometry(np.array([[x, y, 0], [-x, y, 0], [x, -y, 0], [-x, -y, 0]]), name="earbuds")

@@ -156,9 +156,7 @@ def estoi(estimate: np.ndarray, target: np.ndarray, sample_rate: int) -> Score:
 METRICS: dict[str, Metric] = {"pesq_wb": pesq_wb, "estoi": estoi, "si_sdr": si_sdr}
 
 
-def score(
-    estimate: np.ndarray, target: np.ndarray, sample_rate: int, names: Sequence[str]
-) -> dict[str, Score]:
+def score(estimate: np.ndarray, target: np.ndarray, sample_rate: int, names: Sequence[str]) -> dict[str, Score]:
     """Scores of one utterance, one per name, in the order of ``names``.
 
     Args:

@@ -57,9 +57,7 @@ def _power_ratio(speech: np.ndarray, noise: np.ndarray) -> float:
     powers = {"speech": mean_power(speech), "noise": mean_power(noise)}
     for name, power in powers.items():
         if power == 0:
-            raise ValueError(
-                f"{name}: expected a signal with power, got silence: no gain reaches a finite SNR"
-            )
+            raise ValueError(f"{name}: expected a signal with power, got silence: no gain reaches a finite SNR")
         if not math.isfinite(power):
             raise ValueError(f"{name}: expected finite samples, got a mean power of {power}")
     return powers["speech"] / powers["noise"]
@@ -215,6 +213,4 @@ def open_dataset(folder: Path) -> Dataset:
         geometry = ArrayGeometry(**numbers["array"])
         return Dataset(folder, geometry, numbers["sample_rate"], numbers["label"], numbers["n_scenes"])
     except (KeyError, TypeError) as error:
-        raise ValueError(
-            f"dataset: expected array, sample_rate, label and n_scenes in {path}, got {error!r}"
-        ) from None
+        raise ValueError(f"dataset: expected array, sample_rate, label and n_scenes in {path}, got {error!r}") from None

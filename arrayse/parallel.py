@@ -53,8 +53,7 @@ def run_tasks(function: Callable[[Task], Result], tasks: Sequence[Task], workers
                 yield future.result()
         except BrokenProcessPool:
             raise RuntimeError(
-                "workers: expected all to live, got one killed (out of memory?): "
-                "run the same command again, it resumes"
+                "workers: expected all to live, got one killed (out of memory?): run the same command again, it resumes"
             ) from None
         finally:
             pool.shutdown(wait=False, cancel_futures=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ctypes
+import gc
 import os
 import sys
 
@@ -30,6 +31,8 @@ class Processes:
     def __enter__(self) -> Processes:
         if self.device.type == "cuda":
             torch.cuda.set_device(self.device)
+        if self.device.type == "cuda":
+            torch.cuda.set_device(self.device)
         if self.device.type == "cpu":
             keep_freed_memory()
         if self.world > 1:
@@ -38,6 +41,7 @@ class Processes:
 
     def __exit__(self, *error: object) -> None:
         if self.world > 1:
+            gc.collect()  # a wrapper that lives on in a cycle would keep the threads of gloo, which abort the exit
             distributed.destroy_process_group()
 
     def any(self, flag: bool) -> bool:
@@ -66,6 +70,11 @@ def has_bfloat16(device_type: str) -> bool:
     if device_type == "cuda":
         return torch.cuda.is_bf16_supported()
     return bool(torch.cpu._is_avx512_bf16_supported())
+
+
+def is_first_process() -> bool:
+    """Whether this process writes what all share."""
+    return os.environ.get("RANK", "0") == "0"
 
 
 def is_first_process() -> bool:

@@ -46,8 +46,9 @@ def fit(
 ) -> None:
     """Trains ``phases`` one after the other into the folder ``run``, going on from what is there.
 
-    The best weights by validation loss are in ``run/model.safetensors``, and in the student at the end; a
-    phase starts from the best so far. A step whose loss or gradient is not finite changes nothing.
+    A phase goes on from the last weights of the one before. The best weights of the last phase by validation loss are
+    in ``run/model.safetensors``, and in the student at the end. A step whose loss or gradient is not finite changes
+    nothing.
 
     Args:
         run: folder for weights, checkpoint and ``metrics.jsonl``.
@@ -65,9 +66,7 @@ def fit(
     check_fit(phases, train, valid, settings)
     with Processes() as processes, SignalFlag() as flag:
         _Training(run, phases, train, valid, settings, progress, processes, flag).run_all()
-        if (
-            flag.number is not None
-        ):  # it came during the last validation: what follows training must not start
+        if flag.number is not None:  # it came during the last validation: what follows training must not start
             raise StoppedBySignal(flag.number)
 
 
@@ -95,6 +94,8 @@ def uses_bfloat16(settings: FitSettings) -> bool:
 class _Training:
     """The state of one :func:`fit` call."""
 
+    module: nn.Module
+
     def __init__(
         self,
         run: Path,
@@ -118,8 +119,11 @@ class _Training:
 
     def run_all(self) -> None:
         self._clean_up()
-        while self.state.phase < len(self.phases) and not self.state.finished:
-            self._run_phase(self.phases[self.state.phase])
+        try:
+            while self.state.phase < len(self.phases) and not self.state.finished:
+                self._run_phase(self.phases[self.state.phase])
+        finally:
+            self.module = nn.Identity()  # nothing but Processes may hold the process group
         if self.state.total_epochs:
             load_weights(self.run, self.student)
 
@@ -130,21 +134,22 @@ class _Training:
         if self.resumed:
             load_training(self.run, self.objective, self.optimizer)
             self.resumed = False
-        elif self.state.total_epochs:
-            load_weights(self.run, self.student)
-        self.module: nn.Module = self.objective
+        self.module = self.objective
         if self.processes.world > 1:
             self.module = DistributedDataParallel(self.objective, find_unused_parameters=True)
         state = self.state
         while state.epoch < phase.epochs and not self._out_of_patience(phase):
             self._train_epoch(phase)
             self._end_epoch(phase)
-        # Between two phases nothing is saved: a resumed run enters the old one again, finds it done, and goes
-        # on to the new one as an undisturbed run does, with the best weights and a fresh optimiser.
         state.phase, state.epoch, state.stale_epochs, state.reductions = state.phase + 1, 0, 0, 0
         state.finished = state.phase == len(self.phases)
         if state.finished:
             self._save()
+            return
+        # The next phase goes on from the last weights: losses of different objectives do not compare, and a phase
+        # without the supervised loss may leave it to chance which of its epochs had the lowest one. Nothing is saved
+        # in between: a resumed run enters the old phase again, finds it done, and goes on as an undisturbed one.
+        state.best = math.inf
 
     def _out_of_patience(self, phase: Phase) -> bool:
         return phase.patience is not None and self.state.stale_epochs >= phase.patience
@@ -153,9 +158,7 @@ class _Training:
         self.objective.train()
         state, batch_size = self.state, self.settings.batch_size
         title = f"{phase.name} epoch {state.epoch + 1}/{phase.epochs}"
-        batches = epoch_batches(
-            self.train, self.train_entries, batch_size, state.total_epochs, state.step, self.share
-        )
+        batches = epoch_batches(self.train, self.train_entries, batch_size, state.total_epochs, state.step, self.share)
         for batch in batches:
             self._step(phase, batch.to(self.processes.device))
             state.step += 1
@@ -251,9 +254,7 @@ class _Training:
         for done, batch in enumerate(valid_batches(self.valid, entries, batch_size, self.share), start=1):
             with self._autocast():
                 parts = self.objective.validate(batch.to(self.processes.device))
-            sums = {
-                name: sums.get(name, torch.zeros(())) + value.double().cpu() for name, value in parts.items()
-            }
+            sums = {name: sums.get(name, torch.zeros(())) + value.double().cpu() for name, value in parts.items()}
             self.progress("validation", done, n_batches, {})
         return {name: self.processes.sum(float(value)) / len(entries) for name, value in sums.items()}
 

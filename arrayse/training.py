@@ -78,7 +78,7 @@ class State:
         epoch: epochs of the phase that are done.
         step: steps of the epoch that are done.
         total_epochs: epochs of all phases that are done.
-        best: lowest validation loss of the whole run.
+        best: lowest validation loss of the phase.
         stale_epochs: epochs of the phase since it last improved.
         reductions: how often ``plateau`` has lowered the learning rate in this phase.
         bad_steps: steps in a row that were not finite.
@@ -109,13 +109,8 @@ class State:
         fresh = asdict(cls())
         known = isinstance(stored, dict) and {name: type(value) for name, value in stored.items()}
         counters = [name for name, value in fresh.items() if type(value) is int]
-        if (
-            known != {name: type(value) for name, value in fresh.items()}
-            or min(map(stored.get, counters)) < 0
-        ):
-            raise ValueError(
-                f"training state: expected values for {', '.join(fresh)}, got {str(stored)[:200]}"
-            )
+        if known != {name: type(value) for name, value in fresh.items()} or min(map(stored.get, counters)) < 0:
+            raise ValueError(f"training state: expected values for {', '.join(fresh)}, got {str(stored)[:200]}")
         if not all(type(value) is float for value in stored["sums"].values()):
             raise ValueError(f"training state sums: expected numbers, got {str(stored['sums'])[:200]}")
         return cls(**stored)

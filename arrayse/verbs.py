@@ -19,6 +19,7 @@ from arrayse.kd import METHODS, Distillation, build_term
 from arrayse.losses import LOSSES
 from arrayse.mixture import Dataset, open_dataset
 from arrayse.models import Enhancer, build_enhancer
+from arrayse.models.enhancer import check_channels
 from arrayse.objectives import Objective, Supervised
 from arrayse.parallel import available_cores
 from arrayse.processes import is_first_process
@@ -117,13 +118,9 @@ def run_enhance(run: Path, source: Path, destination: Path) -> None:
     check_suffix(destination)
     info = audio_info(source)
     check_rate(info.sample_rate, enhancer.sample_rate, str(source))
-    if info.n_channels != enhancer.geometry.n_mics:
-        raise ValueError(
-            f"{source}: expected {enhancer.geometry.n_mics} channels for the array {enhancer.geometry.name}, "
-            f"got {info.n_channels}"
-        )
+    check_channels(info.n_channels, enhancer, str(source))
     noisy = read_audio(source, enhancer.sample_rate)
-    if not noisy[enhancer.mics].any():
+    if not noisy.any():
         raise ValueError(f"{source}: expected sound, got silence")
     wave = enhancer.enhance(noisy, enhancer.sample_rate)
     peak = float(np.abs(wave).max())

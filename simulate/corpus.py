@@ -119,15 +119,12 @@ def load_corpus(source: str, kind: str, sample_rate: int) -> Corpus:
     elif path.is_dir():
         splits, synthetic = _from_folder(path, kind), False
     else:
-        raise ValueError(
-            f"{kind} corpus: expected builtin, a folder or a manifest CSV, got {source}: no such file"
-        )
+        raise ValueError(f"{kind} corpus: expected builtin, a folder or a manifest CSV, got {source}: no such file")
     if not any(splits.values()):
         raise ValueError(f"{kind} corpus: expected audio files in {source}, got none")
     _check_disjoint(path, kind, splits)
     checked = {
-        split: [_check_file(file, group, sample_rate) for file, group in sorted(rows)]
-        for split, rows in splits.items()
+        split: [_check_file(file, group, sample_rate) for file, group in sorted(rows)] for split, rows in splits.items()
     }
     return Corpus(source, kind, checked, sample_rate, synthetic)
 

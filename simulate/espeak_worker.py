@@ -185,9 +185,7 @@ class Speaker:
         data = Path(espeakng_loader.get_data_path())
         self.sample_rate = self.library.espeak_Initialize(RETRIEVAL, 0, str(data).encode(), DO_NOT_EXIT)
         if self.sample_rate <= 0:
-            raise ValueError(
-                f"espeak-ng: expected a sample rate, got error {self.sample_rate} with data {data}"
-            )
+            raise ValueError(f"espeak-ng: expected a sample rate, got error {self.sample_rate} with data {data}")
         # Breathy variants draw noise, and the library seeds it with the time of day.
         self.library.espeak_ng_SetRandSeed(ctypes.c_long(1))
         # ctypes keeps no reference to a callback: without this attribute it would be freed while in use.
@@ -204,9 +202,7 @@ class Speaker:
             (PITCH, voice.pitch),
             (PITCH_RANGE, voice.pitch_range),
         ):
-            self._check(
-                self.library.espeak_SetParameter(parameter, value, 0), f"parameter {parameter} = {value}"
-            )
+            self._check(self.library.espeak_SetParameter(parameter, value, 0), f"parameter {parameter} = {value}")
         self.samples = bytearray()
 
     def _collect(self, samples: Any, n_samples: int, _events: int | None) -> int:

@@ -184,9 +184,7 @@ def _differences(there: Any, wanted: dict[str, Any]) -> list[str]:
 def _make_scene(shard: Shard, index: int, folder: Path) -> dict[str, Any]:
     """Draws, renders and writes one scene and returns its line of the manifest."""
     try:
-        scene = draw_scene(
-            shard.recipe, shard.geometry, shard.speech, shard.noise, shard.split, index, shard.seed
-        )
+        scene = draw_scene(shard.recipe, shard.geometry, shard.speech, shard.noise, shard.split, index, shard.seed)
         mixture, measured = render(scene, shard.geometry)
     except ValueError as error:
         raise ValueError(f"scene {shard.split}-{index:06d}: {error}") from None

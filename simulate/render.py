@@ -76,9 +76,7 @@ def convolve(dry: np.ndarray, responses: np.ndarray) -> np.ndarray:
     return scipy.fft.irfft(spectra, n_fft)[..., :n_samples]
 
 
-def _mix_noise(
-    scene: Scene, geometry: ArrayGeometry, images: np.ndarray, rng: np.random.Generator
-) -> np.ndarray:
+def _mix_noise(scene: Scene, geometry: ArrayGeometry, images: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     """Interferer images (n_sources, n_mics, n_samples) + diffuse + sensor noise at their relative levels."""
     ref = geometry.ref_mic
     power = np.array([mean_power(image[ref]) for image in images])

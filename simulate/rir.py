@@ -176,9 +176,7 @@ def _image_sources(
     import pyroomacoustics
 
     walls = pyroomacoustics.Material(absorption)
-    room = pyroomacoustics.ShoeBox(
-        room_dim, fs=sample_rate, materials=walls, max_order=order, air_absorption=False
-    )
+    room = pyroomacoustics.ShoeBox(room_dim, fs=sample_rate, materials=walls, max_order=order, air_absorption=False)
     for source in sources:
         room.add_source(source)
     room.add_microphone_array(mics.T)

@@ -71,9 +71,7 @@ class Recipe:
             if isinstance(value, list) and len(value) == 2 and value[0] > value[1]:
                 raise ValueError(f"{name}: expected [lowest, highest], got {value}")
         if any(low > high for low, high in zip(self.room_min, self.room_max, strict=True)):
-            raise ValueError(
-                f"room_min: expected no side above room_max {self.room_max}, got {self.room_min}"
-            )
+            raise ValueError(f"room_min: expected no side above room_max {self.room_max}, got {self.room_min}")
         if min(self.room_min) <= 2 * self.wall_distance:
             least = f"{2 * self.wall_distance:g} m (2 x wall_distance)"
             raise ValueError(f"room_min: expected sides above {least}, got {self.room_min}")

@@ -78,9 +78,7 @@ def builtin_corpus(cache: Path | None = None, size: Literal["full", "small"] = "
     folder = cache if cache is not None else _cache_home() / "arrayse" / recipe
     if not folder.exists() or (folder.is_dir() and not any(folder.iterdir())):
         if importlib.util.find_spec("espeakng_loader") is None:
-            raise ValueError(
-                "built-in voices: expected the package espeakng_loader, got none: install arrayse[demo]"
-            )
+            raise ValueError("built-in voices: expected the package espeakng_loader, got none: install arrayse[demo]")
         with whole_folder(folder) as temporary:
             _render(temporary, SIZES[size])
             write_text(temporary / "RECIPE", recipe + "\n")

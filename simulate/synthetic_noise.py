@@ -55,9 +55,7 @@ def frequencies(n_samples: int) -> np.ndarray:
 def drift(rng: np.random.Generator, n_samples: int, rate_hz: float) -> np.ndarray:
     """A slow random line (n_samples,): about ``rate_hz`` independent values a second, of variance one."""
     n_points = int(np.ceil(n_samples / SAMPLE_RATE * rate_hz)) + 2
-    return np.interp(
-        np.arange(n_samples) * rate_hz / SAMPLE_RATE, np.arange(n_points), rng.standard_normal(n_points)
-    )
+    return np.interp(np.arange(n_samples) * rate_hz / SAMPLE_RATE, np.arange(n_points), rng.standard_normal(n_points))
 
 
 def long_term_spectrum(speech: np.ndarray, n_fft: int = 512) -> np.ndarray:
@@ -66,9 +64,7 @@ def long_term_spectrum(speech: np.ndarray, n_fft: int = 512) -> np.ndarray:
     return np.mean(np.abs(np.fft.rfft(frames * np.hanning(n_fft))) ** 2, axis=0)
 
 
-def speech_shaped(
-    rng: np.random.Generator, n_samples: int, voices: Sequence[Sequence[np.ndarray]]
-) -> np.ndarray:
+def speech_shaped(rng: np.random.Generator, n_samples: int, voices: Sequence[Sequence[np.ndarray]]) -> np.ndarray:
     """Stationary noise with the long-term spectrum of all the voices together."""
     power = long_term_spectrum(np.concatenate([utterance for voice in voices for utterance in voice]))
     bins = np.linspace(0, SAMPLE_RATE / 2, len(power))

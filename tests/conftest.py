@@ -89,9 +89,7 @@ def tiny_corpus(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="session")
-def tiny_dataset(
-    tiny_corpus: Path, tiny_recipe: Recipe, tmp_path_factory: pytest.TempPathFactory
-) -> Path:
+def tiny_dataset(tiny_corpus: Path, tiny_recipe: Recipe, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A dataset folder for ``circular()`` (5 mics): 6 train, 2 valid and 2 test scenes of one second."""
     out = tmp_path_factory.mktemp("dataset") / "tiny"
     speech, noise = (load_corpus(str(tiny_corpus), kind, SAMPLE_RATE) for kind in ("speech", "noise"))

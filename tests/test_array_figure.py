@@ -53,9 +53,7 @@ def draw(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Draw:
 
 
 @pytest.mark.parametrize("geometry", ARRAYS, ids=lambda geometry: f"{geometry.n_mics}-{geometry.name[:9]}")
-def test_writes_a_png_of_the_expected_size_with_ink_in_every_panel(
-    geometry: ArrayGeometry, tmp_path: Path
-) -> None:
+def test_writes_a_png_of_the_expected_size_with_ink_in_every_panel(geometry: ArrayGeometry, tmp_path: Path) -> None:
     path = tmp_path / "new folder" / "array.png"
     assert draw_array(geometry, path) == path
     head = path.read_bytes()[:24]
@@ -116,9 +114,7 @@ def test_hidden_microphones_share_a_label(draw: Draw) -> None:
 
 
 @pytest.mark.parametrize("geometry", [linear(1), circular(), glasses()], ids=lambda geometry: geometry.name)
-def test_beampatterns_pass_0_db_at_the_front_and_stop_at_the_floor(
-    geometry: ArrayGeometry, draw: Draw
-) -> None:
+def test_beampatterns_pass_0_db_at_the_front_and_stop_at_the_floor(geometry: ArrayGeometry, draw: Draw) -> None:
     panels = draw(geometry)
     for title in ("Delay-and-sum beampattern", "Superdirective beampattern"):
         assert [line.get_label() for line in panels[title].lines] == ["500 Hz", "1 kHz", "2 kHz", "4 kHz"]

@@ -48,9 +48,7 @@ def test_a_part_is_a_slice(tmp_path: Path) -> None:
     assert np.array_equal(read_audio(tmp_path / "a.wav", RATE, 999), whole[:, 999:])
 
 
-@pytest.mark.parametrize(
-    ("start", "n_samples"), [(-1, 5), (0, 0), (0, 1001), (990, 11), (1000, None), (2000, 1)]
-)
+@pytest.mark.parametrize(("start", "n_samples"), [(-1, 5), (0, 0), (0, 1001), (990, 11), (1000, None), (2000, 1)])
 def test_a_part_that_is_not_there(tmp_path: Path, start: int, n_samples: int | None) -> None:
     write_audio(tmp_path / "a.wav", noise(), RATE)
     asked = rf"a\.wav: expected .*samples from number {start} on, got a file of 1000"

@@ -68,9 +68,7 @@ def test_a_manifest_is_taken_as_it_is(tiny_corpus: Path) -> None:
             for row in rows
             if row["kind"] == corpus.kind
         }
-        found = {
-            (str(f.path), split, f.group, f.n_samples) for split, files in corpus.splits.items() for f in files
-        }
+        found = {(str(f.path), split, f.group, f.n_samples) for split, files in corpus.splits.items() for f in files}
         assert found == listed
         assert corpus.synthetic
     same = load_corpus(str(tiny_corpus / "MANIFEST.csv"), "speech", RATE)

@@ -44,9 +44,7 @@ def test_the_loss_is_the_weighted_sum_of_its_parts(supervised_weight: float) -> 
     torch.testing.assert_close(got["outputs"], (s["spec"] - t["spec"]).abs().mean())
     torch.testing.assert_close(got["rhythm"], Lstm2([(10, 6)])([s["freq_lstm"]], [t["time_lstm"]]))
     terms = 2.0 * got["outputs"] + 0.5 * got["rhythm"]
-    torch.testing.assert_close(
-        got["loss"], supervised_weight * got["supervised"] + (1 - supervised_weight) * terms
-    )
+    torch.testing.assert_close(got["loss"], supervised_weight * got["supervised"] + (1 - supervised_weight) * terms)
 
 
 def test_the_equation_says_what_is_computed() -> None:
@@ -63,9 +61,7 @@ def test_only_the_student_and_its_adapters_learn(method: str, form: str) -> None
     learns = dict(objective.named_parameters())
     adapters = {name for name in learns if name.startswith("losses.")}
     assert bool(adapters) == (method in ("lin", "fused"))
-    reached = {
-        name for name, parameter in learns.items() if parameter.grad is not None and parameter.grad.any()
-    }
+    reached = {name for name, parameter in learns.items() if parameter.grad is not None and parameter.grad.any()}
     last = METHODS[method].taps[-1]  # what comes after the tap that is compared has no part in the loss
     behind = {"freq_lstm": ("time_lstm", "linear"), "time_lstm": ("linear",), "linear": ()}[last]
     assert reached == {name for name in learns if not any(part in name for part in behind)}

@@ -168,9 +168,7 @@ def test_recordings_that_cannot_be_enhanced_are_refused() -> None:
     with pytest.raises(ValueError, match="recording: expected 16000 Hz, got 8000 Hz"):
         net.enhance(whole, 8000)
     for wrong in (whole[:4], whole[0], whole.T, whole[None]):
-        with pytest.raises(
-            ValueError, match=r"recording: expected \(5, n_samples\) for the array circular, got"
-        ):
+        with pytest.raises(ValueError, match=r"recording: expected 5 channels for the array circular, got"):
             net.enhance(wrong, RATE)
     with pytest.raises(ValueError, match="recording: expected samples, got none"):
         net.enhance(whole[:, :0], RATE)

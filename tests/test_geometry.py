@@ -197,9 +197,7 @@ def test_front_left_and_up(azimuth_deg: float, elevation_deg: float, expected: l
 
 
 @given(st.floats(-360, 360), st.floats(-90, 90))
-def test_a_direction_has_length_one_and_gives_its_angles_back(
-    azimuth_deg: float, elevation_deg: float
-) -> None:
+def test_a_direction_has_length_one_and_gives_its_angles_back(azimuth_deg: float, elevation_deg: float) -> None:
     x, y, z = direction(azimuth_deg, elevation_deg)
     assert x**2 + y**2 + z**2 == pytest.approx(1)
     assert np.arcsin(np.clip(z, -1, 1)) == pytest.approx(np.deg2rad(elevation_deg), abs=1e-6)

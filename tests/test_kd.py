@@ -23,9 +23,7 @@ def feature(n_channels: int, seed: int, n_items: int = SHAPE[0]) -> Tensor:
     return 0.4 + torch.randn(n_items, n_channels, *SHAPE[1:], generator=generator, dtype=torch.float64)
 
 
-def taps(
-    method: str, of_student: int = 3, of_teacher: int = 3, seed: int = 0
-) -> tuple[list[Tensor], list[Tensor]]:
+def taps(method: str, of_student: int = 3, of_teacher: int = 3, seed: int = 0) -> tuple[list[Tensor], list[Tensor]]:
     """As many features as the method compares; those of linear outputs always have two channels."""
     names = METHODS[method].taps
     widths = [(2, 2) if name == "linear" else (of_student, of_teacher) for name in names]
@@ -70,15 +68,11 @@ def slow_paper_gram(student: Tensor, teacher: Tensor, flow: str) -> float:
     of_student = [row for item in student.numpy() for row in rows(item, flow, "mean")]
     of_teacher = [row for item in teacher.numpy() for row in rows(item, flow, "mean")]
     pairs = [(i, j) for i in range(len(of_student)) for j in range(len(of_student))]
-    differences = [
-        abs(inner(of_student[i], of_student[j]) - inner(of_teacher[i], of_teacher[j])) for i, j in pairs
-    ]
+    differences = [abs(inner(of_student[i], of_student[j]) - inner(of_teacher[i], of_teacher[j])) for i, j in pairs]
     return sum(differences) / len(differences)
 
 
-def slow_gram_distances(
-    student: Tensor, teacher: Tensor, flow: str, pool: str, relative: bool
-) -> list[float]:
+def slow_gram_distances(student: Tensor, teacher: Tensor, flow: str, pool: str, relative: bool) -> list[float]:
     """Per item: mean squared difference of cosines, if asked over the variance of the teacher's."""
     out = []
     for of_student, of_teacher in zip(student.numpy(), teacher.numpy(), strict=True):
@@ -99,9 +93,7 @@ def slow_lin(student: Tensor, teacher: Tensor, form: str) -> float:
     return sum(out) / len(out)
 
 
-def slow(
-    method: str, student: list[Tensor], teacher: list[Tensor], form: str, flows: list[str], pool: str
-) -> float:
+def slow(method: str, student: list[Tensor], teacher: list[Tensor], form: str, flows: list[str], pool: str) -> float:
     if method == "lin":
         return slow_lin(student[0], teacher[0], form)
     if method == "fused":
@@ -109,9 +101,7 @@ def slow(
         lin = slow_lin(student[2], teacher[2], form)
         if form == "paper":
             return lin + sum(slow(name, [student[k]], [teacher[k]], form, flows, pool) for name, k in lstms)
-        parts = [
-            slow_gram_distances(student[k], teacher[k], flow, pool, True) for k in (0, 1) for flow in flows
-        ]
+        parts = [slow_gram_distances(student[k], teacher[k], flow, pool, True) for k in (0, 1) for flow in flows]
         return (2 * float(np.mean(parts)) + lin) / 3
     if form == "paper":
         return slow_paper_gram(student[0], teacher[0], "time" if method == "lstm1" else "frequency")
@@ -132,9 +122,7 @@ def test_equals_the_slow_reference(method: str, form: str) -> None:
 @pytest.mark.parametrize("method", ["lstm1", "lstm2", "fused"])
 @pytest.mark.parametrize("flows", [["time"], ["frequency"], ["time", "frequency"]])
 @pytest.mark.parametrize("pool", ["mean", "concat"])
-def test_options_of_the_normalised_form_equal_the_slow_reference(
-    method: str, flows: list[str], pool: str
-) -> None:
+def test_options_of_the_normalised_form_equal_the_slow_reference(method: str, flows: list[str], pool: str) -> None:
     student, teacher = taps(method)
     expected = slow(method, student, teacher, "normalised", flows, pool)
     got = loss(method, student, teacher, "normalised", flows=flows, pool=pool)
@@ -153,9 +141,7 @@ def test_the_normalised_loss_of_a_batch_is_the_mean_of_its_items(method: str) ->
 
 def test_the_paper_grams_mix_the_utterances_of_a_batch() -> None:
     teacher = feature(3, 0)
-    student = (
-        teacher * torch.tensor([1.0, -1.0])[:, None, None, None]
-    )  # no item by itself differs in its Gram
+    student = teacher * torch.tensor([1.0, -1.0])[:, None, None, None]  # no item by itself differs in its Gram
     for method in ("lstm1", "lstm2"):
         items = [loss(method, [student[i : i + 1]], [teacher[i : i + 1]], "paper") for i in (0, 1)]
         assert [float(item) for item in items] == [0, 0]
@@ -184,9 +170,7 @@ def test_one_says_no_closer_than_a_constant(method: str) -> None:
     student[-1] = teacher[-1].mean(dim=(1, 2, 3), keepdim=True).expand_as(teacher[-1])
     lin = loss("lin", student[-1:], teacher[-1:], "normalised")
     assert float(lin) == pytest.approx(1.0)
-    if (
-        method == "fused"
-    ):  # the relative Gram distances: 1 for a Gram that is the mean of the teacher's everywhere
+    if method == "fused":  # the relative Gram distances: 1 for a Gram that is the mean of the teacher's everywhere
         gram = cosine_gram(teacher[0], "time", "mean")
         flat = gram.mean(dim=(1, 2), keepdim=True)
         relative = (gram - flat).square().mean(dim=(1, 2)) / gram_spread(teacher[0], "time", "mean")

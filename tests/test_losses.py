@@ -37,9 +37,7 @@ def test_wave_magnitude_l1_in_closed_form() -> None:
 def test_magnitudes_do_not_see_the_phase_but_the_wave_does() -> None:
     wave, target = -pair()[1], pair()[1]
     assert float(loss_of(WaveMagnitudeL1(wave_weight=0.0), wave, target)) == pytest.approx(0.0, abs=1e-6)
-    assert float(loss_of(WaveMagnitudeL1(), wave, target)) == pytest.approx(
-        20 * float(target.abs().mean()), rel=1e-5
-    )
+    assert float(loss_of(WaveMagnitudeL1(), wave, target)) == pytest.approx(20 * float(target.abs().mean()), rel=1e-5)
 
 
 @pytest.mark.parametrize("ratio_db", [-10.0, 0.0, 30.0])

@@ -31,15 +31,10 @@ def test_validation_sums_over_items() -> None:
     objective, scenes = Supervised(enhancer(), WaveMagnitudeL1()), batch(n_items=3)
     with torch.no_grad():
         whole = objective.validate(scenes)
-        parts = [
-            objective.validate(Batch(scenes.noisy[i : i + 1], scenes.target[i : i + 1], ["x"]))
-            for i in range(3)
-        ]
+        parts = [objective.validate(Batch(scenes.noisy[i : i + 1], scenes.target[i : i + 1], ["x"])) for i in range(3)]
     assert set(whole) == {"loss", "si_sdr_gain"}
     for name, value in whole.items():
-        torch.testing.assert_close(
-            value, torch.stack([part[name] for part in parts]).sum(), rtol=1e-5, atol=1e-5
-        )
+        torch.testing.assert_close(value, torch.stack([part[name] for part in parts]).sum(), rtol=1e-5, atol=1e-5)
 
 
 def test_validation_measures_the_gain_over_the_noisy_reference() -> None:

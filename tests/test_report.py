@@ -78,9 +78,7 @@ def test_the_page_holds_every_system_and_value_and_loads_nothing(evaluation: Pat
         cells = next(row for row in page.rows if row[0] == system and len(row) == 3 + 9)
         expected = [cell_of(summary, system, snr, metric)["mean"] for metric in MEANS for snr in SNRS]
         digits = [2] * 3 + [3] * 3 + [1] * 3
-        written = [
-            f"{value:.{places}f}".replace("-", "−") for value, places in zip(expected, digits, strict=True)
-        ]
+        written = [f"{value:.{places}f}".replace("-", "−") for value, places in zip(expected, digits, strict=True)]
         assert [cell.split("±")[0] for cell in cells[3:]] == written
     for _, attributes in page.tags:
         for key in ("src", "href", "xlink:href", "action", "data", "poster", "srcset"):

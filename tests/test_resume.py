@@ -89,7 +89,7 @@ def test_crashed_in_any_write(
 def test_a_crash_between_two_phases_does_not_spoil_the_second(
     tiny_dataset: Path, tmp_path: Path, undisturbed: dict[str, bytes]
 ) -> None:
-    """The second phase starts from the best weights with a fresh optimiser, also in a resumed run."""
+    """The second phase starts from the last weights with a fresh optimiser, also in a resumed run."""
     with pytest.raises(Crash):
         train(tiny_dataset, tmp_path, "two_step", crash_at(2 * N_STEPS + 1))
     assert read_training_state(tmp_path)["phase"] == 0

@@ -131,9 +131,7 @@ def test_t30_of_no_decay() -> None:
         measure_rt60(np.zeros(100), RATE)
 
 
-@pytest.mark.parametrize(
-    ("room", "rt60"), [((3.0, 3.0, 2.4), 0.15), ((5.0, 4.0, 2.8), 0.25), ((6.5, 3.2, 3.1), 0.35)]
-)
+@pytest.mark.parametrize(("room", "rt60"), [((3.0, 3.0, 2.4), 0.15), ((5.0, 4.0, 2.8), 0.25), ((6.5, 3.2, 3.1), 0.35)])
 def test_the_rt60_that_is_asked_for_is_measured(room: tuple[float, ...], rt60: float) -> None:
     room_dim = np.array(room)
     sources = np.array([room_dim * 0.7, room_dim * [0.3, 0.6, 0.5]])

@@ -44,9 +44,7 @@ def draw(
 
 @settings(max_examples=40)
 @given(st.integers(0, 2**32 - 1), st.integers(0, 10**6), st.sampled_from(SPLITS))
-def test_a_scene_keeps_to_its_recipe(
-    corpora: tuple[Corpus, Corpus], seed: int, index: int, split: str
-) -> None:
+def test_a_scene_keeps_to_its_recipe(corpora: tuple[Corpus, Corpus], seed: int, index: int, split: str) -> None:
     recipe, geometry = Recipe(seconds=0.5, n_interferers=[2, 4], interferer_angle_deg=35.0), glasses()
     scene = draw(corpora, recipe, split, index, seed, geometry)
     room, mics, sources = (np.array(x) for x in (scene.room_dim, scene.mic_positions, scene.source_positions))

@@ -48,9 +48,7 @@ def arrays(draw: st.DrawFn) -> ArrayGeometry:
 
 
 @pytest.mark.parametrize(("azimuth_deg", "elevation_deg"), [(0, 0), (70, 0), (-140, 30), (10, -80)])
-def test_steering_is_what_a_recording_of_a_distant_pulse_shows(
-    azimuth_deg: float, elevation_deg: float
-) -> None:
+def test_steering_is_what_a_recording_of_a_distant_pulse_shows(azimuth_deg: float, elevation_deg: float) -> None:
     positions = [[0.03, 0, 0], [-0.04, 0.05, 0.01], [0, -0.06, -0.02], [0.02, 0.02, 0.07]]
     geometry = ArrayGeometry(np.array(positions), ref_mic=2)
     sample_rate, n_samples = 48000, 512

@@ -174,9 +174,7 @@ def test_voices_are_told_apart_by_pitch_and_spectrum(corpus: Path) -> None:
 @needs_espeak
 def test_same_bytes_from_two_processes_at_once(corpus: Path, tmp_path: Path) -> None:
     target = tmp_path / "both"
-    code = (
-        "import pathlib, sys, simulate.synthetic as s; s.builtin_corpus(pathlib.Path(sys.argv[1]), 'small')"
-    )
+    code = "import pathlib, sys, simulate.synthetic as s; s.builtin_corpus(pathlib.Path(sys.argv[1]), 'small')"
     command = [sys.executable, "-c", code, str(target)]
     both = [subprocess.Popen(command, stderr=subprocess.PIPE) for _ in range(2)]
     errors = [process.communicate()[1] for process in both]
@@ -198,9 +196,7 @@ def test_the_ordinary_reader_reads_it_and_calls_it_synthetic(corpus: Path) -> No
 
 
 @needs_espeak
-def test_second_call_renders_nothing_and_needs_no_library(
-    corpus: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_second_call_renders_nothing_and_needs_no_library(corpus: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     before = {path: path.stat().st_mtime_ns for path in corpus.rglob("*")}
     monkeypatch.setattr(synthetic.importlib.util, "find_spec", lambda name: None)
     assert builtin_corpus(corpus, "small") == corpus
@@ -224,9 +220,7 @@ def test_a_voice_that_fails_is_named_and_leaves_nothing(
     voice: Voice, said: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setitem(synthetic.VOICES, "train", (voice,))
-    with pytest.raises(
-        ValueError, match=f"built-in voice {voice.name}: expected speech, got exit status 1: .*{said}"
-    ):
+    with pytest.raises(ValueError, match=f"built-in voice {voice.name}: expected speech, got exit status 1: .*{said}"):
         builtin_corpus(tmp_path / "corpus", "small")
     assert list(tmp_path.iterdir()) == []
 

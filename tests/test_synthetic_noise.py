@@ -81,9 +81,7 @@ def test_babble_has_six_to_ten_talkers() -> None:
 
 def test_machine_is_harmonic_fan_is_broad_clatter_is_sudden() -> None:
     rng = np.random.default_rng(7)
-    machine, fan, clatter = (
-        make_noise(kind, rng, 8 * SAMPLE_RATE, []) for kind in ("machine", "fan", "clatter")
-    )
+    machine, fan, clatter = (make_noise(kind, rng, 8 * SAMPLE_RATE, []) for kind in ("machine", "fan", "clatter"))
 
     def line_db(wave: np.ndarray) -> float:
         """How far the strongest line from 100 Hz to 2 kHz stands out of the 60 Hz around it."""

@@ -92,7 +92,12 @@ def test_one_process_needs_no_group() -> None:
     ],
 )
 def test_scenes_that_cannot_be_shared_are_refused(
-    world: int, changed: dict[str, Any], message: str, tiny_dataset: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    world: int,
+    changed: dict[str, Any],
+    message: str,
+    tiny_dataset: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setenv("WORLD_SIZE", str(world))
     monkeypatch.setattr("torch.distributed.init_process_group", lambda backend: None)

@@ -28,7 +28,6 @@ def stop_at_six(step: int) -> None:
         raise Stop
 
 
-
 @pytest.mark.parametrize("loss", [WaveMagnitudeL1(), NegativeSiSdr()])
 def test_the_loss_falls_on_real_scenes(loss: nn.Module, tiny_dataset: Path, tmp_path: Path) -> None:
     dataset = open_dataset(tiny_dataset)

@@ -14,6 +14,10 @@ RESERVED = ("loss", "supervised")
 """Names that :meth:`Distillation.forward` gives to other parts."""
 
 
+OUTPUT_TAPS = {"linear", "mask", "spec"}
+"""Taps whose channels belong to microphones."""
+
+
 @dataclass(frozen=True)
 class Term:
     """One named term.
@@ -63,6 +67,8 @@ def build_term(
             if tap not in enhancer.tap_channels:
                 choices = ", ".join(enhancer.tap_channels)
                 raise ValueError(f"{name} pairs: expected a {side} tap of {choices}, got {tap}")
+    for of_student, of_teacher in pairs:
+        check_same_microphones(name, of_student, of_teacher, student, teacher)
     channels = [(student.tap_channels[s], teacher.tap_channels[t]) for s, t in pairs]
     return Term(name, weight, pairs, method(channels, **arguments))
 
@@ -134,6 +140,20 @@ def check_compatible(student: Any, teacher: Any) -> None:
             f"array: expected the teacher's ({teacher.geometry.name}, {teacher.geometry.n_mics} mics), "
             f"got another ({student.geometry.name}, {student.geometry.n_mics} mics)"
         )
+
+
+def check_same_microphones(name: str, of_student: str, of_teacher: str, student: Any, teacher: Any) -> None:
+    """Raises ValueError if the channels of two output taps agree in number but belong to different microphones.
+
+    Where the numbers differ, a loss trains an adapter; features inside the networks belong to no microphone.
+    """
+    if {of_student, of_teacher} <= OUTPUT_TAPS:
+        expected, got = (side.output_mics(tap) for side, tap in ((teacher, of_teacher), (student, of_student)))
+        if len(expected) == len(got) and expected != got:
+            raise ValueError(
+                f"{name} pairs: expected outputs for the teacher's microphones {expected}, got the student's for {got}: "
+                "match features inside the networks instead, such as time_lstm"
+            )
 
 
 def check_terms(terms: list[Term], supervised_weight: float) -> None:

@@ -53,6 +53,4 @@ def build_enhancer(
         raise ValueError(f"model name: expected one of {', '.join(NETS)}, got {name}")
     network = NETS[name](n_mics=len(mics), **arguments)
     frame_rate = sample_rate / transform.hop_length
-    return Enhancer(
-        network, transform, Features(frame_rate, **features), geometry, mics, ref_mic, sample_rate
-    )
+    return Enhancer(network, transform, Features(frame_rate, **features), geometry, mics, ref_mic, sample_rate)

@@ -100,6 +100,11 @@ class Enhancer(nn.Module):
         """Channels of every tap, known before any data."""
         return {**self.net.tap_channels, "spec": 2}
 
+    def output_mics(self, tap: str) -> list[int]:
+        """The microphones that the channels of an output tap (``linear``, ``mask``, ``spec``) belong to."""
+        n_outputs = self.tap_channels[tap] // 2
+        return [self.ref_mic] if n_outputs == 1 else self.mics
+
     @property
     def device(self) -> torch.device:
         """Where the enhancer computes."""
@@ -149,7 +154,7 @@ class Enhancer(nn.Module):
         """Enhances a recording of any length.
 
         Args:
-            noisy: (n_mics, n_samples), all microphones of the array.
+            noisy: (n_mics, n_samples), all microphones of the array, or only those of ``mics`` in their order.
             sample_rate: Hz of the recording.
 
         Returns:
@@ -160,15 +165,15 @@ class Enhancer(nn.Module):
         """
         check_rate(sample_rate, self.sample_rate, "recording")
         noisy = np.require(noisy, np.float32, ["C", "W"])  # torch takes no reversed or read-only arrays
-        if noisy.ndim != 2 or len(noisy) != self.geometry.n_mics:
-            raise ValueError(
-                f"recording: expected ({self.geometry.n_mics}, n_samples) for the array "
-                f"{self.geometry.name}, got {noisy.shape}"
-            )
+        if noisy.ndim != 2:
+            raise ValueError(f"recording: expected (n_mics, n_samples), got {noisy.shape}")
+        check_channels(len(noisy), self, "recording")
         if noisy.shape[1] == 0:
             raise ValueError("recording: expected samples, got none")
         check_finite(noisy, "recording")
         wave = torch.from_numpy(noisy)
+        if len(wave) != self.geometry.n_mics:  # the microphones that are not heard may be anything
+            wave = wave.new_zeros(self.geometry.n_mics, wave.shape[1]).index_copy(0, torch.tensor(self.mics), wave)
         was_training = self.training
         self.eval()
         try:
@@ -188,9 +193,7 @@ class Enhancer(nn.Module):
         hop, n_fft, n_samples = self.stft.hop_length, self.stft.n_fft, wave.shape[-1]
         front, n_frames = n_fft - hop, self.stft.n_frames(n_samples)
         frames_per_piece = max(1, int(CHUNK_SECONDS * self.sample_rate) // hop)
-        padded = torch.nn.functional.pad(
-            wave[self.mics], (front, (n_frames - 1) * hop + n_fft - front - n_samples)
-        )
+        padded = torch.nn.functional.pad(wave[self.mics], (front, (n_frames - 1) * hop + n_fft - front - n_samples))
         output = torch.zeros(padded.shape[-1])
         state = self.initial_state()
         for first in range(0, n_frames, frames_per_piece):
@@ -217,3 +220,13 @@ class Enhancer(nn.Module):
             output[first : first + size] += fade * estimate
             weight[first : first + size] += fade
         return output / weight
+
+
+def check_channels(n_channels: int, enhancer: Enhancer, what: str) -> None:
+    """Raises ValueError unless a recording has all microphones of the array, or just those that are heard."""
+    n_mics, n_heard = enhancer.geometry.n_mics, len(enhancer.mics)
+    if n_channels not in (n_mics, n_heard):
+        heard = "" if n_heard == n_mics else f", or {n_heard} (its microphones {enhancer.mics})"
+        raise ValueError(
+            f"{what}: expected {n_mics} channels for the array {enhancer.geometry.name}{heard}, got {n_channels}"
+        )

@@ -62,9 +62,7 @@ class FTJNF(nn.Module):
         self.n_masks = 1 if preset == "tesch" else n_mics
         freq_directions = 2 if preset == "tesch" else 1
         time_directions = 1 if causal else 2
-        self.freq_lstm = nn.LSTM(
-            2 * n_mics, freq_hidden, batch_first=True, bidirectional=freq_directions == 2
-        )
+        self.freq_lstm = nn.LSTM(2 * n_mics, freq_hidden, batch_first=True, bidirectional=freq_directions == 2)
         self.time_lstm = nn.LSTM(
             freq_directions * freq_hidden, time_hidden, batch_first=True, bidirectional=time_directions == 2
         )

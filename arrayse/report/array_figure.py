@@ -196,9 +196,7 @@ def _decibels(power: torch.Tensor) -> np.ndarray:
     return 10 * np.log10(np.maximum(power.numpy(), 1e-12))
 
 
-def _draw_beampatterns(
-    figure: Figure, panels: list[PolarAxes], geometry: ArrayGeometry, sample_rate: int
-) -> None:
+def _draw_beampatterns(figure: Figure, panels: list[PolarAxes], geometry: ArrayGeometry, sample_rate: int) -> None:
     """Response in the horizontal plane at four octaves, one polar panel per beamformer."""
     frequencies = sample_rate / torch.tensor([32.0, 16.0, 8.0, 4.0], dtype=torch.float64)
     azimuth_deg = torch.linspace(-180, 180, 721, dtype=torch.float64)

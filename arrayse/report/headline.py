@@ -50,9 +50,7 @@ class Headline:
 
 def headline(results: Results) -> Headline | None:
     """Chooses the best model and says what it reaches; None if no model was measured."""
-    means = [
-        (results.mean_over_snr(system.name, results.metrics[0]), system) for system in results.candidates
-    ]
+    means = [(results.mean_over_snr(system.name, results.metrics[0]), system) for system in results.candidates]
     scored = [(mean, system) for mean, system in means if mean is not None]
     if not scored:
         return None

@@ -74,8 +74,7 @@ def make_section(evaluation: Evaluation, name: str) -> Section:
     first = headline(results)
     scores = {(row["system"], row["scene"], float(row["snr_db"])): row for row in evaluation.rows}
     players = (
-        player_view(f"{name}-p{place}", example, results, scores)
-        for place, example in enumerate(evaluation.examples)
+        player_view(f"{name}-p{place}", example, results, scores) for place, example in enumerate(evaluation.examples)
     )
     return Section(
         id=name,
@@ -116,9 +115,7 @@ def _sizes(first: Headline) -> tuple[SizeTile, ...]:
     if params is not None:
         tiles.append(SizeTile(params, "parameters", first.teacher.params if first.teacher else None))
     if macs is not None:
-        tiles.append(
-            SizeTile(macs, "MACs per second", first.teacher.macs_per_second if first.teacher else None)
-        )
+        tiles.append(SizeTile(macs, "MACs per second", first.teacher.macs_per_second if first.teacher else None))
     return tuple(tiles)
 
 

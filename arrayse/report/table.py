@@ -144,9 +144,7 @@ def values(results: Results, system: System, metric: str) -> list[str]:
     """The row of one system and metric as text, one entry for each SNR; † marks failures."""
     cells = [results.cell(system.name, snr_db, metric) for snr_db in results.snr_db]
     digits = metric_style(metric).digits
-    return [
-        with_spread(cell.mean, cell.half_width, digits) + ("†" if cell.n_failed else "") for cell in cells
-    ]
+    return [with_spread(cell.mean, cell.half_width, digits) + ("†" if cell.n_failed else "") for cell in cells]
 
 
 def notes(results: Results) -> list[str]:
