@@ -103,12 +103,6 @@ def is_finished(run: Path) -> bool:
     return state is not None and state.get("finished") is True
 
 
-def is_finished(run: Path) -> bool:
-    """Whether a training in this folder has come to its end."""
-    state = read_training_state(run)
-    return state is not None and state.get("finished") is True
-
-
 def load_training(run: Path, module: nn.Module, optimizer: torch.optim.Optimizer) -> None:
     """Loads weights and optimiser state that :func:`save_training` wrote.
 

@@ -31,8 +31,6 @@ class Processes:
     def __enter__(self) -> Processes:
         if self.device.type == "cuda":
             torch.cuda.set_device(self.device)
-        if self.device.type == "cuda":
-            torch.cuda.set_device(self.device)
         if self.device.type == "cpu":
             keep_freed_memory()
         if self.world > 1:
@@ -70,11 +68,6 @@ def has_bfloat16(device_type: str) -> bool:
     if device_type == "cuda":
         return torch.cuda.is_bf16_supported()
     return bool(torch.cpu._is_avx512_bf16_supported())
-
-
-def is_first_process() -> bool:
-    """Whether this process writes what all share."""
-    return os.environ.get("RANK", "0") == "0"
 
 
 def is_first_process() -> bool:

@@ -135,7 +135,7 @@ def test_a_phase_starts_from_the_last_weights_with_a_full_rate_and_the_run_ends_
     last = 1.0 - 9 * 0.1  # after three epochs of three steps, although the second was the best
     assert second.weights[0] == pytest.approx(last, abs=1e-6)
     assert second.weights[1] == pytest.approx(last - 0.1, abs=1e-6)  # a fresh optimiser: no momentum, no lowered rate
-    assert float(student.weight.detach()) == pytest.approx(last - 3 * 0.1, abs=1e-6)  # the first epoch of the second phase
+    assert float(student.weight.detach()) == pytest.approx(last - 3 * 0.1, abs=1e-6)  # first epoch of the second
     assert [row["phase"] for row in rows] == ["one", "one", "one", "two", "two"]
     assert [row["epoch"] for row in rows] == [1, 2, 3, 1, 2]
     assert [row["learning_rate"] for row in rows] == pytest.approx([0.1, 0.1, 0.1, 0.1, 0.1])

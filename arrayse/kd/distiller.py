@@ -151,7 +151,7 @@ def check_same_microphones(name: str, of_student: str, of_teacher: str, student:
         expected, got = (side.output_mics(tap) for side, tap in ((teacher, of_teacher), (student, of_student)))
         if len(expected) == len(got) and expected != got:
             raise ValueError(
-                f"{name} pairs: expected outputs for the teacher's microphones {expected}, got the student's for {got}: "
+                f"{name} pairs: expected outputs for the teacher's microphones {expected}, got {got}: "
                 "match features inside the networks instead, such as time_lstm"
             )
 
