@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: quickstart test check install clean
+.PHONY: quickstart test install clean
 
 quickstart: install
 	$(BIN)/arrayse quickstart
@@ -11,7 +11,7 @@ quickstart: install
 test: install
 	$(BIN)/ruff check .
 	$(BIN)/mypy
-	$(BIN)/pytest
+	OMP_NUM_THREADS=1 $(BIN)/pytest -n auto
 
 install: $(VENV)/installed
 

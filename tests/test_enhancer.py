@@ -143,6 +143,12 @@ def test_only_a_causal_net_with_causal_features_is_causal() -> None:
             net.step(net.stft(waves(1, 5, 100)), net.initial_state())
 
 
+def test_a_recording_may_have_just_the_microphones_that_are_heard() -> None:
+    net, whole = enhancer(mics=[3, 1]), recording(400)
+    np.testing.assert_array_equal(net.enhance(whole[[3, 1]], RATE), net.enhance(whole, RATE))
+    assert not np.array_equal(net.enhance(whole[[1, 3]], RATE), net.enhance(whole, RATE))
+
+
 def test_enhance_leaves_no_trace() -> None:
     net, whole = enhancer().train(), recording(300)
     before = whole.copy()
@@ -167,9 +173,14 @@ def test_recordings_that_cannot_be_enhanced_are_refused() -> None:
     net, whole = enhancer(), recording(100)
     with pytest.raises(ValueError, match="recording: expected 16000 Hz, got 8000 Hz"):
         net.enhance(whole, 8000)
-    for wrong in (whole[:4], whole[0], whole.T, whole[None]):
-        with pytest.raises(ValueError, match=r"recording: expected 5 channels for the array circular, got"):
+    for wrong in (whole[:4], whole.T):
+        with pytest.raises(ValueError, match="recording: expected 5 channels for the array circular, got"):
             net.enhance(wrong, RATE)
+    for wrong in (whole[0], whole[None]):
+        with pytest.raises(ValueError, match=r"recording: expected \(n_mics, n_samples\), got"):
+            net.enhance(wrong, RATE)
+    with pytest.raises(ValueError, match=r"expected 5 channels .*, or 2 \(its microphones \[3, 1\]\), got 3"):
+        enhancer(mics=[3, 1]).enhance(whole[:3], RATE)
     with pytest.raises(ValueError, match="recording: expected samples, got none"):
         net.enhance(whole[:, :0], RATE)
     whole[2, 50] = np.nan
