@@ -151,6 +151,20 @@ def test_pairs_that_cannot_be_compared_are_refused(pairs: list[tuple[str, str]],
         build_term("t", Lin, {}, 1.0, pairs, enhancer(), teacher_of())
 
 
+def test_outputs_at_other_microphones_are_no_model_but_features_inside_are() -> None:
+    """As many channels, but of another microphone or in another order: no adapter would set that right."""
+    several = {"preset": "metzger"}
+    for student, teacher in (
+        (enhancer(mics=[0, 1], ref_mic=1), teacher_of()),
+        (enhancer(mics=[1, 0], **several), teacher_of(mics=[0, 1], **several)),
+    ):
+        with pytest.raises(ValueError, match="lin pairs: expected outputs for the teacher's microphones"):
+            distillation(student, teacher, "lin")
+        distillation(student, teacher, "lstm2")
+    distillation(enhancer(mics=[0, 1], **several), teacher_of(mics=[0, 1], **several), "lin")
+    distillation(enhancer(mics=[2, 1], **several), teacher_of(**several), "lin")  # two to five: an adapter
+
+
 @pytest.mark.parametrize("name", ["loss", "supervised", "a.b", "", "keys", "training"])
 def test_names_that_would_hide_something_are_refused(name: str) -> None:
     with pytest.raises(ValueError, match="term: expected a name of its own without dots, got"):

@@ -66,7 +66,7 @@ def train(
 
     def progress(title: str, done: int, total: int, numbers: dict[str, float]) -> None:
         nonlocal steps
-        if title != "validation":
+        if title != "validation" and "validation loss" not in numbers:  # the latter ends an epoch
             steps += 1
             on_step(steps)
 

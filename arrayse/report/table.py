@@ -82,12 +82,11 @@ def print_table(summary: dict[str, Any], console: Console) -> None:
     unlimited = console.options.update(max_width=10_000)
     console.print(Text(heading(results), style="bold"))
     for metric in results.metrics:
-        table = _terminal_table(results, metric, "±")
-        if Measurement.get(console, unlimited, table).maximum > console.width:
-            table = _terminal_table(results, metric, "\n±")
-        console.print(table)
-        if results.differences:
-            console.print(_terminal_differences(results, metric))
+        for make in (_terminal_table, _terminal_differences) if results.differences else (_terminal_table,):
+            table = make(results, metric, "±")
+            if Measurement.get(console, unlimited, table).maximum > console.width:
+                table = make(results, metric, "\n±")
+            console.print(table)
     for note in notes(results):
         console.print(Text(note, style="dim"))
 
@@ -110,17 +109,19 @@ def _terminal_table(results: Results, metric: str, plus_minus: str) -> Table:
     return table
 
 
-def _terminal_differences(results: Results, metric: str) -> Table:
+def _terminal_differences(results: Results, metric: str, plus_minus: str) -> Table:
+    """The block of paired differences, see :func:`_terminal_table`."""
     from rich.box import SIMPLE_HEAD
     from rich.table import Table
     from rich.text import Text
 
     table = Table(box=SIMPLE_HEAD, padding=(0, 1, 0, 0), pad_edge=False)
-    table.add_column(Text(f"{metric_style(metric).label}, paired"), overflow="fold")
+    longest = max(len(f"{a} − {b}") for a, b in results.differences)
+    table.add_column(Text(f"{metric_style(metric).label}, paired"), overflow="fold", min_width=min(longest, 32))
     for snr_db in results.snr_db:
         table.add_column(f"{decibels(snr_db)} dB", justify="right", no_wrap=True)
     for (system, baseline), cells in difference_rows(results, metric).items():
-        table.add_row(Text(f"{system} − {baseline}"), *cells)
+        table.add_row(Text(f"{system} − {baseline}"), *(cell.replace(" ±", plus_minus) for cell in cells))
     return table
 
 
