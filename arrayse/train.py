@@ -56,7 +56,7 @@ def fit(
         train: training scenes.
         valid: validation scenes.
         settings: how to train.
-        progress: told of every step and every validation batch.
+        progress: told of every step, every validation batch and the result of every epoch.
 
     Raises:
         ValueError: phases, scenes and settings that do not fit together, or a checkpoint of another training.

@@ -99,11 +99,12 @@ def test_causal_pieces_equal_one_pass(
 
 
 @pytest.mark.parametrize("n_samples", [10, 639, 640, 641, 960, 2000, 4801])
+@pytest.mark.parametrize("overlap_seconds", [0.02, 0.03])
 def test_pieces_of_a_network_that_is_not_causal_join_without_a_seam(
-    n_samples: int, monkeypatch: pytest.MonkeyPatch
+    n_samples: int, overlap_seconds: float, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(module, "CHUNK_SECONDS", 0.04)  # 640 samples
-    monkeypatch.setattr(module, "OVERLAP_SECONDS", 0.02)
+    monkeypatch.setattr(module, "OVERLAP_SECONDS", overlap_seconds)
     whole = recording(n_samples)
     assert_same(around(FixedMask([1], causal=False), [0], 0).enhance(whole, RATE), whole[0])
 

@@ -18,7 +18,18 @@ def installed(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with the content of the wheel, as an installation lays it out."""
     pytest.importorskip("hatchling")
     folder = tmp_path_factory.mktemp("wheel")
-    build = [sys.executable, "-m", "pip", "wheel", str(ROOT), "--no-deps", "--no-build-isolation", "-q", "-w", str(folder)]
+    build = [
+        sys.executable,
+        "-m",
+        "pip",
+        "wheel",
+        str(ROOT),
+        "--no-deps",
+        "--no-build-isolation",
+        "-q",
+        "-w",
+        str(folder),
+    ]
     subprocess.run(build, check=True, capture_output=True, cwd=folder)
     (wheel,) = folder.glob("arrayse-*.whl")
     with zipfile.ZipFile(wheel) as content:
@@ -31,7 +42,9 @@ def test_it_holds_what_it_needs_and_nothing_else(installed: Path) -> None:
     assert tops == {"arrayse", "simulate"}
     configs = {path.relative_to(ROOT / "configs") for path in (ROOT / "configs").rglob("*.yaml")}
     assert {path.relative_to(installed / "arrayse/configs") for path in installed.rglob("*.yaml")} == configs
-    templates = {path.name for path in (ROOT / "arrayse" / "report").iterdir() if path.suffix in {".html", ".css", ".js"}}
+    templates = {
+        path.name for path in (ROOT / "arrayse" / "report").iterdir() if path.suffix in {".html", ".css", ".js"}
+    }
     assert templates <= {path.name for path in (installed / "arrayse" / "report").iterdir()}
 
 
