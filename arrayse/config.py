@@ -186,8 +186,12 @@ def _explain(schema: type[BaseModel], error: Any, prefix: str) -> str:
         near = _nearest(str(error["loc"][-1]), sorted(siblings))
         return f"{name}: expected a known key, got an unknown one{_did_you_mean(near) or _choices(siblings)}"
     if error["type"] == "missing":
-        return f"{name}: expected a value, got none: set {name}=…"
-    if error["type"] in ("union_tag_invalid", "union_tag_not_found", "literal_error"):
+        how = "merge a train config such as train/student" if name == "model" else f"set {name}=…"
+        return f"{name}: expected a value, got none: {how}"
+    if error["type"] == "union_tag_not_found":
+        key = error["ctx"]["discriminator"].strip("'")
+        return f"{name}.{key}: expected a value, got none: set {name}.{key}=…"
+    if error["type"] in ("union_tag_invalid", "literal_error"):
         return _explain_choice(name, error)
     message = error["msg"].removeprefix("Input should be ").removeprefix("Value error, ")
     comparison = message.startswith(("greater", "less"))
@@ -200,7 +204,7 @@ def _explain_choice(name: str, error: Any) -> str:
     key = context.get("discriminator", "").strip("'")
     expected = str(context.get("expected_tags") or context.get("expected") or "a name")
     choices = [choice.strip("' ") for choice in expected.replace(" or ", ", ").split(", ")]
-    got = context.get("tag", "none" if key else error["input"])
+    got = context.get("tag", error["input"])
     near = _did_you_mean(_nearest(str(got), choices))
     listed = f"one of {', '.join(choices)}" if len(choices) > 1 or key else expected
     return f"{name}{'.' + key if key else ''}: expected {listed}, got {got}{near}"

@@ -46,6 +46,7 @@ def test_the_whole_path(tiny_corpus: Path, tmp_path: Path) -> None:
     run_train(read_config("train", ["quickstart_teacher", *common, *big, f"out={teacher}"]), quiet, quiet)
     run_train(read_config("train", ["quickstart_student", *common, *little, f"out={student}"]), quiet, quiet)
     distill = [
+        "quickstart_student",
         "fused_two_step",
         *common,
         *little,

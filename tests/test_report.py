@@ -13,7 +13,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 import soundfile
-from report_example import EVIL, GAIN, MEANS, SAMPLE_RATE, SNRS, cell_of, make_summary, write_evaluation
 
 from arrayse.geometry import ArrayGeometry
 from arrayse.report.audio import read_waves
@@ -21,6 +20,7 @@ from arrayse.report.build import build_report
 from arrayse.report.evaluation import read_evaluation
 from arrayse.report.figures import array_figure, colour_index, curve_figure, spectrogram
 from arrayse.report.results import parse_results
+from tests.report_example import EVIL, GAIN, MEANS, SAMPLE_RATE, SNRS, cell_of, make_summary, write_evaluation
 
 VOID = {"meta", "link", "br", "img", "input", "hr", "wbr"}
 

@@ -9,7 +9,6 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from report_example import EVIL, SIZES, cell_of, make_summary
 from rich.console import Console
 
 from arrayse.report.headline import headline
@@ -17,6 +16,7 @@ from arrayse.report.results import parse_results
 from arrayse.report.section import best_cells
 from arrayse.report.table import csv_table, markdown_table, print_table
 from arrayse.report.text import count, decibels, listing, number, percent, unbroken, with_spread
+from tests.report_example import EVIL, SIZES, cell_of, make_summary
 
 BROKEN = ({"systems": 3}, {"snr_db": []}, {"table": [{"system": "a"}]}, {"metrics": None})
 
@@ -92,9 +92,14 @@ def test_csv_gives_every_number_back() -> None:
 
 def test_markdown_is_a_table_for_each_metric_and_escapes_names() -> None:
     text = markdown_table(make_summary(names=("noisy", "student", EVIL)))
-    lines = [line for line in text.splitlines() if line.startswith("|")]
+    blocks = [block.splitlines() for block in text.split("\n\n") if block.startswith("|")]
+    lines = [line for block in blocks[::2] for line in block]
     assert len(lines) == 3 * (2 + 3)
     assert {line.count(" | ") for line in lines} == {5}
+    differences = [line for block in blocks[1::2] for line in block]
+    assert len(differences) == 3 * (2 + 1)  # head and one pair for each metric
+    assert {line.count(" | ") for line in differences} == {3}
+    assert sum("+0.30 ±0.20" in line for line in differences) >= 1
     assert "<" not in text
     assert "| student | 56.5 k | 900 M | 1.55 ±0.10 | 1.60 ±0.10 | 1.65 ±0.10 |" in lines
     assert "n = 60 scored utterances" in text
