@@ -9,7 +9,7 @@ from typing import Literal
 import numpy as np
 import soundfile
 
-from arrayse.files import write_whole
+from arrayse.files import one_line, write_whole
 
 MAX_SAMPLES = 1 << 31
 """Most samples (frames x channels) decoded at once: a small FLAC file can unpack to many gigabytes."""
@@ -44,7 +44,7 @@ def audio_info(path: Path) -> AudioInfo:
     try:
         header = soundfile.info(str(path))
     except (soundfile.SoundFileError, RuntimeError, TypeError) as error:
-        raise ValueError(f"{path}: expected an audio file, got {_one_line(error)}") from None
+        raise ValueError(f"{path}: expected an audio file, got {one_line(error)}") from None
     if header.frames <= 0:
         raise ValueError(f"{path}: expected audio, got no samples")
     if header.frames * header.channels > MAX_SAMPLES:
@@ -80,7 +80,7 @@ def read_audio(path: Path, sample_rate: int, start: int = 0, n_samples: int | No
     try:
         wave, _ = soundfile.read(str(path), frames=wanted, start=start, dtype="float32", always_2d=True)
     except (soundfile.SoundFileError, RuntimeError) as error:
-        raise ValueError(f"{path}: expected readable audio, got {_one_line(error)}") from None
+        raise ValueError(f"{path}: expected readable audio, got {one_line(error)}") from None
     if len(wave) != wanted:
         raise ValueError(f"{path}: expected {wanted} samples, got {len(wave)}: the file is truncated")
     check_finite(wave, str(path))
@@ -148,9 +148,3 @@ def _check_whole(path: Path) -> None:
                     raise ValueError(f"{path}: expected {length} bytes of samples, got {there}: the file is truncated")
                 return
             file.seek(start + length + length % 2)
-
-
-def _one_line(error: Exception) -> str:
-    """What a library says, without its newlines and the file name that is already in our message."""
-    text = getattr(error, "error_string", str(error))
-    return " ".join(text.split()) or type(error).__name__

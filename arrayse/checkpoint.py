@@ -15,7 +15,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
-from arrayse.files import read_json, write_json, write_whole
+from arrayse.files import one_line, read_json, write_json, write_whole
 from arrayse.models import Enhancer, build_enhancer
 
 MODEL, WEIGHTS, TRAINING = "model.json", "model.safetensors", "training.safetensors"
@@ -44,7 +44,7 @@ def load_weights(run: Path, enhancer: nn.Module) -> None:
     try:
         enhancer.load_state_dict(weights)
     except RuntimeError as error:
-        raise ValueError(f"{path}: expected the weights of {run / MODEL}, got {_one_line(error)}") from None
+        raise ValueError(f"{path}: expected the weights of {run / MODEL}, got {one_line(error)}") from None
 
 
 def load_enhancer(run: Path) -> Enhancer:
@@ -57,7 +57,7 @@ def load_enhancer(run: Path) -> Enhancer:
     try:
         enhancer = build_enhancer(**description)
     except (TypeError, AttributeError, ArithmeticError, RuntimeError) as error:  # of wrong types and sizes
-        raise ValueError(f"{run / MODEL}: expected what builds an enhancer, got {_one_line(error)}") from None
+        raise ValueError(f"{run / MODEL}: expected what builds an enhancer, got {one_line(error)}") from None
     load_weights(run, enhancer)
     return enhancer.eval()
 
@@ -94,7 +94,7 @@ def read_training_state(run: Path) -> Any | None:
         with safe_open(path, "pt") as file:
             return json.loads(file.metadata()["state"])
     except (SafetensorError, KeyError, TypeError, ValueError, RecursionError) as error:
-        raise ValueError(f"{path}: expected a training checkpoint, got {_one_line(error)}") from None
+        raise ValueError(f"{path}: expected a training checkpoint, got {one_line(error)}") from None
 
 
 def is_finished(run: Path) -> bool:
@@ -117,7 +117,7 @@ def load_training(run: Path, module: nn.Module, optimizer: torch.optim.Optimizer
         module.load_state_dict(weights)
         slots = _adam_slots(tensors, parameters)
     except (RuntimeError, ValueError) as error:
-        raise ValueError(f"{path}: expected the checkpoint of this training, got {_one_line(error)}") from None
+        raise ValueError(f"{path}: expected the checkpoint of this training, got {one_line(error)}") from None
     optimizer.load_state_dict({"state": slots, "param_groups": optimizer.state_dict()["param_groups"]})
 
 
@@ -143,8 +143,4 @@ def _read_tensors(path: Path) -> dict[str, Tensor]:
     try:
         return load_file(path)
     except (SafetensorError, ValueError) as error:
-        raise ValueError(f"{path}: expected safetensors, got {_one_line(error)}") from None
-
-
-def _one_line(error: Exception) -> str:
-    return " ".join(str(error).split())[:300]
+        raise ValueError(f"{path}: expected safetensors, got {one_line(error)}") from None

@@ -17,7 +17,7 @@ from omegaconf import OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 from pydantic import BaseModel, ValidationError
 
-from arrayse.files import write_text
+from arrayse.files import one_line, write_text
 from arrayse.geometry import PRESETS, ArrayGeometry
 from arrayse.schema import PRESET_ARRAYS, SCHEMAS, ExplicitArray, locate, takes_text
 
@@ -73,7 +73,7 @@ def read_config(group: str, arguments: list[str]) -> dict[str, Any]:
         layers = [_load_file(find_config(name, group)) for name in files]
         merged = OmegaConf.merge(*layers, OmegaConf.from_dotlist(values))
     except (OmegaConfBaseException, yaml.YAMLError) as error:
-        raise ConfigError(f"config: expected key=value pairs and YAML mappings, got {_one_line(error)}") from None
+        raise ConfigError(f"config: expected key=value pairs and YAML mappings, got {one_line(error)}") from None
     plain: Any = OmegaConf.to_container(merged, resolve=False)
     return check_values(SCHEMAS[group], {**plain, **texts})
 
@@ -164,7 +164,7 @@ def _load_file(path: Path) -> Any:
     try:
         loaded = OmegaConf.load(path)
     except (OmegaConfBaseException, yaml.YAMLError, UnicodeDecodeError, OSError) as error:
-        raise ConfigError(f"{path}: expected a YAML mapping, got {_one_line(error)}") from None
+        raise ConfigError(f"{path}: expected a YAML mapping, got {one_line(error)}") from None
     if not OmegaConf.is_dict(loaded):
         raise ConfigError(f"{path}: expected a YAML mapping, got a list")
     return loaded
@@ -221,10 +221,6 @@ def _did_you_mean(near: str | None) -> str:
 
 def _choices(names: set[str]) -> str:
     return f": known are {', '.join(sorted(names))}" if names else ""
-
-
-def _one_line(error: Exception) -> str:
-    return " ".join(str(error).split())
 
 
 def _rectangular(positions: list[list[float]]) -> np.ndarray:

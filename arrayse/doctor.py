@@ -8,6 +8,7 @@ import shutil
 from dataclasses import dataclass
 from pathlib import Path
 
+from arrayse.files import one_line
 from arrayse.provenance import installed
 
 MODULES = (
@@ -56,8 +57,7 @@ def _needed(package: str) -> Finding:
     try:
         importlib.import_module(package)
     except Exception as error:  # whatever a broken package raises is the finding
-        told = " ".join(str(error).split()) or type(error).__name__
-        return Finding(package, f"{told}: pip install {package}", False)
+        return Finding(package, f"{one_line(error)}: pip install {package}", False)
     return Finding(package, installed(package) or "there", True)
 
 

@@ -153,6 +153,15 @@ def check_free_space(folder: Path, n_bytes: int) -> None:
         raise ValueError(f"{folder}: expected {n_bytes / 1e9:.2f} GB free on the disk, got {free / 1e9:.2f} GB")
 
 
+def one_line(error: Exception) -> str:
+    """What an error says, in one line that is not too long; its kind if it says nothing.
+
+    Of an error of libsndfile that is its own message, without the file name around it.
+    """
+    error_string = getattr(error, "error_string", str(error))
+    return " ".join(error_string.split())[:300] or type(error).__name__
+
+
 def sha256_of(path: Path) -> str:
     """SHA-256 of a file's bytes, in hex."""
     with path.open("rb") as file:

@@ -49,7 +49,7 @@ class Corpus:
         kind: ``speech`` or ``noise``.
         splits: files by split, sorted by path.
         sample_rate: Hz of every file.
-        synthetic: made by a machine, so that results must say so.
+        synthetic: some of it was made by a machine, so that results must say so.
     """
 
     source: str
@@ -166,7 +166,7 @@ def read_excerpt(excerpt: Excerpt, sample_rate: int, n_samples: int) -> np.ndarr
 
 
 def _from_manifest(path: Path, kind: str) -> tuple[Splits, bool]:
-    """Files by split, and whether all of them are synthetic, by their licence column."""
+    """Files by split, and whether some are synthetic, by their licence column."""
     splits: Splits = {split: [] for split in SPLITS}
     licences = set()
     for number, row in enumerate(_manifest_rows(path), start=2):
@@ -181,7 +181,7 @@ def _from_manifest(path: Path, kind: str) -> tuple[Splits, bool]:
             )
         splits[row["split"]].append((audio, row["speaker_or_type"]))
         licences.add(row.get("license"))
-    return splits, licences == {"synthetic"}
+    return splits, "synthetic" in licences
 
 
 def _manifest_rows(path: Path) -> list[dict[str, str]]:

@@ -121,11 +121,11 @@ def test_what_results_are_called() -> None:
     assert label_of([spoken, hiss]) == "recorded speech"
 
 
-def test_one_recording_makes_speech_recorded(tmp_path: Path) -> None:
+def test_one_synthetic_file_makes_speech_synthetic(tmp_path: Path) -> None:
     rows = "a.wav,train,speech,a,synthetic\nb.wav,train,speech,b,CC0\n"
     for name in ("a.wav", "b.wav"):
         tone(tmp_path / name)
-    assert not load_corpus(str(small_manifest(tmp_path, rows)), "speech", RATE).synthetic
+    assert load_corpus(str(small_manifest(tmp_path, rows)), "speech", RATE).synthetic
 
 
 def test_a_manifest_from_a_spreadsheet(tmp_path: Path) -> None:
