@@ -12,7 +12,7 @@ from typing import Any
 
 import torch
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file, save
 from torch import Tensor, nn
 
 from arrayse.files import one_line, read_json, write_json, write_whole
@@ -30,7 +30,7 @@ def save_description(run: Path, description: dict[str, Any]) -> None:
 def save_weights(run: Path, enhancer: nn.Module) -> None:
     """Writes the weights of an enhancer whole."""
     weights = {name: value.detach().cpu().contiguous() for name, value in enhancer.state_dict().items()}
-    write_whole(run / WEIGHTS, lambda path: save_file(weights, path))
+    _write_bytes(run / WEIGHTS, save(weights))
 
 
 def load_weights(run: Path, enhancer: nn.Module) -> None:
@@ -78,7 +78,7 @@ def save_training(
         for slot, value in slots.items():
             tensors[f"optimizer/{index}/{slot}"] = torch.as_tensor(value).detach().cpu().contiguous()
     metadata = {"state": json.dumps(state)}
-    write_whole(run / TRAINING, lambda path: save_file(tensors, path, metadata))
+    _write_bytes(run / TRAINING, save(tensors, metadata))
 
 
 def read_training_state(run: Path) -> Any | None:
@@ -144,3 +144,12 @@ def _read_tensors(path: Path) -> dict[str, Tensor]:
         return load_file(path)
     except (SafetensorError, ValueError) as error:
         raise ValueError(f"{path}: expected safetensors, got {one_line(error)}") from None
+
+
+def _write_bytes(path: Path, content: bytes) -> None:
+    """Not safetensors' own writer, which gives files that only their owner can read."""
+
+    def write(temporary: Path) -> None:
+        temporary.write_bytes(content)
+
+    write_whole(path, write)

@@ -20,7 +20,7 @@ array_app = typer.Typer(no_args_is_help=True, help="Look at microphone arrays.")
 app.add_typer(array_app, name="array")
 console = Console()
 
-CONFIG_HELP = "YAML files or named configs, merged left to right, and key=value overrides, which win."
+CONFIG_HELP = "YAML files or named configs, merged left to right, and key=value overrides, which win; `arrayse keys` lists the keys."
 Arguments = Annotated[list[str], typer.Argument(help=CONFIG_HELP, metavar="[CONFIG|KEY=VALUE]...")]
 
 
@@ -52,7 +52,7 @@ def simulate(arguments: Arguments) -> None:
 
     values = read_config("simulate", arguments)
     with count_bar(console, "scenes") as progress:
-        out = run_simulate(values, progress)
+        out = run_simulate(values, progress, lambda text: console.print(escape(text), highlight=False, soft_wrap=True))
     console.print(f"dataset: {escape(str(out))}")
 
 
@@ -114,16 +114,27 @@ def evaluate(
 @app.command()
 def enhance(
     run: Annotated[Path, typer.Argument(help="Run folder of a trained network.")],
-    source: Annotated[Path, typer.Argument(help="Recording with all microphones of the array, any length.")],
-    destination: Annotated[Path, typer.Argument(help="Where the enhanced speech goes (.wav or .flac, one channel).")],
+    source: Annotated[
+        Path,
+        typer.Argument(
+            help="Recording of any length: all channels of the array, or only those that the network hears."
+        ),
+    ],
+    destination: Annotated[
+        Path, typer.Argument(help="Where the enhanced speech goes (.wav or .flac, one channel, 16 bits).")
+    ],
+    overrides: Annotated[
+        list[str] | None, typer.Argument(help="gain_db=-3 lowers the result by 3 dB.", metavar="[gain_db=DB]")
+    ] = None,
 ) -> None:
     """Enhance a recording.
 
     `arrayse enhance runs/student in.wav out.wav`
     """
+    from arrayse.config import read_config
     from arrayse.verbs import run_enhance
 
-    run_enhance(run, source, destination)
+    run_enhance(run, source, destination, read_config("enhance", overrides or [])["gain_db"])
     console.print(f"enhanced: {escape(str(destination))}")
 
 
@@ -144,8 +155,10 @@ def report(
     folders, overrides = _split(arguments)
     if not folders:
         raise ValueError("evaluation: expected a folder that arrayse evaluate wrote, got none")
-    out = read_config("report", overrides)["out"]
-    page = build_report([Path(folder) for folder in folders], Path(out) if out else Path(folders[0]) / "report.html")
+    out = Path(read_config("report", overrides)["out"] or Path(folders[0]) / "report.html")
+    if out.suffix != ".html":
+        raise ValueError(f"out: expected a name ending in .html, got {out}")
+    page = build_report([Path(folder) for folder in folders], out)
     console.print(f"report: {escape(str(page))}")
 
 
@@ -171,6 +184,8 @@ def show(
         raise ValueError(f"array: expected one YAML file or named array, got {len(names)}")
     geometry, values = read_array(names[0]), read_config("array_show", overrides)
     out = Path(values["out"] or f"{geometry.name}.png")
+    if out.suffix != ".png":
+        raise ValueError(f"out: expected a name ending in .png, got {out}")
     draw_array(geometry, out, values["sample_rate"])
     console.print(f"{escape(geometry.name)}: {geometry.n_mics} microphones, aperture {1e3 * geometry.aperture:.1f} mm")
     if geometry.n_mics > 1:
@@ -194,6 +209,27 @@ def quickstart(
 
     page = run_quickstart(Path(read_config("quickstart", arguments or [])["out"]), console)
     console.print(f"report: {escape(str(page))}  (open it in a browser)")
+
+
+@app.command()
+def keys(
+    verb: Annotated[str, typer.Argument(help="simulate, train, distill or evaluate.")],
+) -> None:
+    """List every key that a verb can be told, with its default and what it may be.
+
+    `arrayse keys simulate`
+    """
+    from rich.table import Table
+
+    from arrayse.keys import list_keys
+    from arrayse.schema import SCHEMAS
+
+    if verb not in SCHEMAS:
+        raise ValueError(f"verb: expected one of {', '.join(SCHEMAS)}, got {verb}")
+    table = Table("key", "default", "may be", box=None, pad_edge=False)
+    for row in list_keys(SCHEMAS[verb]):
+        table.add_row(*map(escape, row))
+    console.print(table)
 
 
 @app.command()
@@ -239,12 +275,12 @@ def main() -> None:
     except Exception as error:
         if os.environ.get("ARRAYSE_DEBUG"):
             raise
-        sys.exit(_explain(error))
+        sys.exit(_explain(error, quiet=os.environ.get("RANK", "0") != "0"))  # torchrun: the first process tells
 
 
-def _explain(error: Exception) -> int:
+def _explain(error: Exception, quiet: bool) -> int:
     """Prints an error and gives the exit code."""
-    errors = Console(stderr=True, soft_wrap=True)
+    errors = Console(stderr=True, soft_wrap=True, quiet=quiet)
     code = getattr(error, "exit_code", None)  # of a job that was stopped by a signal and has saved where it stands
     if code is not None:
         errors.print(escape(str(error)))

@@ -47,6 +47,8 @@ def find_config(name: str, group: str) -> Path:
         for path in (candidate, candidate.parent / (candidate.name + ".yaml")):
             if path.is_file():
                 return path
+    if given.suffix in (".yaml", ".yml") and given.parts[:1] != ("configs",):
+        raise ConfigError(f"config: expected a YAML file, got {name}: no such file")
     named = [path.relative_to(config_root()).with_suffix("").as_posix() for path in config_root().glob("*/*.yaml")]
     near = _nearest(name.removeprefix("configs/").removesuffix(".yaml"), named) or _nearest(f"{group}/{name}", named)
     choices = ", ".join(sorted(n for n in named if n.startswith(group + "/")))
@@ -92,8 +94,7 @@ def read_array(array: str | dict[str, Any]) -> ArrayGeometry:
     elif values.get("preset") in PRESETS:
         arguments = check_values(PRESET_ARRAYS[values["preset"]], values, "array.")
     else:
-        near = _did_you_mean(_nearest(str(values.get("preset")), list(PRESETS)))
-        raise ConfigError(f"array: expected positions, or a preset of {', '.join(PRESETS)}, got {values}{near}")
+        raise ConfigError(_explain_array(values))
     ref_mic, mics, name = (arguments.pop(key) for key in ("ref_mic", "mics", "name"))
     try:
         if "positions" in arguments:
@@ -104,6 +105,16 @@ def read_array(array: str | dict[str, Any]) -> ArrayGeometry:
         return geometry if mics is None else geometry.subset(mics)
     except ValueError as error:
         raise ConfigError(f"array.{error}") from None
+
+
+def _explain_array(values: dict[str, Any]) -> str:
+    """What is wrong with an array that has neither positions nor a known preset."""
+    if "preset" in values:
+        near = _did_you_mean(_nearest(str(values["preset"]), list(PRESETS)))
+        return f"array.preset: expected one of {', '.join(PRESETS)}, got {values['preset']}{near}"
+    typo = _nearest("positions", list(values)) or _nearest("preset", list(values))
+    hint = f": is {typo} meant to be one?" if typo else ""
+    return f"array: expected positions or preset, got {', '.join(values) or 'an empty file'}{hint}"
 
 
 def check_values(schema: type[BaseModel], values: Any, prefix: str = "") -> dict[str, Any]:
@@ -130,6 +141,8 @@ def _split_overrides(schema: type[BaseModel], overrides: list[str]) -> tuple[dic
     texts, others = {}, []
     for override in overrides:
         key, value = override.split("=", maxsplit=1)
+        if not key.strip() or key != key.strip():
+            raise ConfigError(f"config: expected key=value without spaces around the sign, got {override!r}")
         if takes_text(schema, key) and not value.startswith("{") and value != "null":
             texts[key] = value
         else:
@@ -143,8 +156,10 @@ def check_same(path: Path, values: dict[str, Any]) -> None:
     before, now = _flat(there), _flat(values)
     keys = sorted(key for key in {*before, *now} - {"out", "data", "teacher"} if before.get(key) != now.get(key))
     if keys:
-        other = ", ".join(f"{key} {before.get(key)} (now {now.get(key)})" for key in keys)
-        raise ConfigError(f"out: expected a new folder or a run of the same config, got {path.parent} with {other}")
+        told = [f"{key} {before.get(key, 'not set')} (now {now.get(key, 'not set')})" for key in keys[:4]]
+        other = ", ".join([*told, *(["…"] if len(keys) > len(told) else [])])
+        wanted = "expected a new folder or a run of the same config"
+        raise ConfigError(f"out: {wanted}, got {path.parent} with {other}: choose another out=")
 
 
 def _flat(values: dict[str, Any], prefix: str = "") -> dict[str, Any]:
@@ -186,7 +201,10 @@ def _explain(schema: type[BaseModel], error: Any, prefix: str) -> str:
         near = _nearest(str(error["loc"][-1]), sorted(siblings))
         return f"{name}: expected a known key, got an unknown one{_did_you_mean(near) or _choices(siblings)}"
     if error["type"] == "missing":
-        how = "merge a train config such as train/student" if name == "model" else f"set {name}=…"
+        how = {
+            "model": "add a train config such as teacher or student",
+            "distill": "add a distill config such as lin_one_step",
+        }.get(name, f"set {name}=…")
         return f"{name}: expected a value, got none: {how}"
     if error["type"] == "union_tag_not_found":
         key = error["ctx"]["discriminator"].strip("'")

@@ -101,8 +101,8 @@ def check_fits(name: str, enhancer: Enhancer, dataset: Dataset) -> None:
         )
     if enhancer.geometry.positions.tolist() != dataset.geometry.positions.tolist():
         raise ValueError(
-            f"{name} array: expected {dataset.geometry.name} ({dataset.geometry.n_mics} mics) as the data, "
-            f"got {enhancer.geometry.name} ({enhancer.geometry.n_mics} mics)"
+            f"{name} array: expected data of {enhancer.geometry.name} ({enhancer.geometry.n_mics} mics), which it was "
+            f"trained for, got data of {dataset.geometry.name} ({dataset.geometry.n_mics} mics)"
         )
 
 
@@ -168,6 +168,8 @@ def _claim(out: Path, request: Request) -> None:
                 f"{out}: expected an empty folder or the same evaluation, got one with other {', '.join(other)}"
             )
         return
+    if out.exists() and not out.is_dir():
+        raise ValueError(f"{out}: expected a folder, got a file")
     if out.is_dir() and not all(is_leftover(there) for there in out.iterdir()):
         raise ValueError(f"{out}: expected an empty folder or an evaluation, got a folder with other files")
     write_json(path, wanted)

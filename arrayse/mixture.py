@@ -117,6 +117,11 @@ class SceneEntry:
         return str(self.numbers["id"])
 
     @property
+    def path(self) -> Path:
+        """The file with the stems."""
+        return self.folder / Path(self.numbers["file"]).name
+
+    @property
     def n_samples(self) -> int:
         """Length of the scene."""
         return int(self.numbers["n_samples"])
@@ -160,6 +165,11 @@ class Dataset:
             )
         if len(entries) > n_expected:
             raise ValueError(f"{self.folder / split}: expected {n_expected} scenes, got {len(entries)}")
+        lost = [entry.path for entry in entries if not entry.path.is_file()]
+        if lost:
+            raise ValueError(
+                f"{lost[0]}: expected the stems of a scene, got no file: run the same simulate command again"
+            )
         return entries
 
     def read(
@@ -186,7 +196,7 @@ class Dataset:
         """
         if wanted_snr_db is not None and not math.isfinite(wanted_snr_db):
             raise ValueError(f"wanted_snr_db: expected a finite number of dB, got {wanted_snr_db}")
-        path = entry.folder / Path(entry.numbers["file"]).name
+        path = entry.path
         # the length is asked for, not taken from the file: else a shortened file would go unnoticed
         wanted = entry.n_samples - start if n_samples is None else n_samples
         wave = read_audio(path, self.sample_rate, start, wanted)
@@ -208,6 +218,8 @@ def open_dataset(folder: Path) -> Dataset:
         ValueError: there is none, or ``dataset.json`` does not tell of one.
     """
     path = folder / "dataset.json"
+    if folder.is_dir() and not path.is_file():
+        raise ValueError(f"dataset: expected a folder that arrayse simulate wrote, got {folder} without dataset.json")
     numbers = read_json(path, "dataset")
     try:
         geometry = ArrayGeometry(**numbers["array"])

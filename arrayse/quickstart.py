@@ -25,7 +25,7 @@ def quickstart(out: Path, console: Console) -> Path:
     data = out / "data"
     console.rule("1 simulate: built-in synthetic voices and noises, 5 microphones on a ring")
     with count_bar(console, "scenes") as progress:
-        run_simulate(read_config("simulate", ["quickstart", f"out={data}"]), progress)
+        run_simulate(read_config("simulate", ["quickstart", f"out={data}"]), progress, console.print)
     for number, (name, verb, configs, teacher) in enumerate(TRAININGS, start=2):
         console.rule(f"{number} {verb}: {name}")
         arguments = [*configs, f"data={data}", f"out={out / name}"]

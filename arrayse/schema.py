@@ -58,7 +58,7 @@ def schema_of(target: Callable[..., Any], given: tuple[str, ...] = (), **tag: st
         factories = {f.name: f.default_factory for f in fields if f.default_factory is not dataclasses.MISSING}
     arguments: dict[str, Any] = {key: (Literal[value], ...) for key, value in tag.items()}
     for name, parameter in inspect.signature(target).parameters.items():
-        if name in given:
+        if name in given or parameter.kind in (parameter.VAR_POSITIONAL, parameter.VAR_KEYWORD):
             continue
         default = ... if parameter.default is parameter.empty else parameter.default
         if name in factories:
@@ -166,6 +166,10 @@ class ReportConfig(Strict):
     out: Place | None = None
 
 
+class EnhanceConfig(Strict):
+    gain_db: Annotated[float, Ge(-60), Le(60)] = 0.0
+
+
 class ArrayShowConfig(Strict):
     out: Place | None = None
     sample_rate: Annotated[int, Ge(8000), Le(192000)] = 16000
@@ -180,6 +184,7 @@ SCHEMAS: dict[str, type[BaseModel]] = {
     "train": TrainConfig,
     "distill": DistillConfig,
     "evaluate": EvaluateConfig,
+    "enhance": EnhanceConfig,
     "report": ReportConfig,
     "array_show": ArrayShowConfig,
     "quickstart": QuickstartConfig,
@@ -217,7 +222,7 @@ def locate(schema: type[BaseModel], location: tuple[int | str, ...]) -> tuple[st
     """
     members, place, siblings = [schema], [], set(schema.model_fields)
     for part in location:
-        chosen = [member for member in members if part == _tag(member)]
+        chosen = [member for member in members if part == tag_of(member)]
         if chosen:
             members = chosen
             continue
@@ -229,7 +234,7 @@ def locate(schema: type[BaseModel], location: tuple[int | str, ...]) -> tuple[st
     return ".".join(place), siblings
 
 
-def _tag(schema: type[BaseModel]) -> str | None:
+def tag_of(schema: type[BaseModel]) -> str | None:
     for field in schema.model_fields.values():
         if get_origin(field.annotation) is Literal and len(get_args(field.annotation)) == 1:
             return str(get_args(field.annotation)[0])

@@ -21,7 +21,7 @@ from torch.nn.parallel import DistributedDataParallel
 from arrayse.checkpoint import load_training, load_weights, read_training_state, save_training, save_weights
 from arrayse.data import SceneReader, Share, batch_entries, epoch_batches, valid_batches
 from arrayse.files import append_json_lines, read_json_lines, remove_leftovers, write_json_lines
-from arrayse.objectives import Batch
+from arrayse.objectives import Batch, Supervised
 from arrayse.processes import Processes, has_bfloat16
 from arrayse.training import FitSettings, Phase, SignalFlag, State, StoppedBySignal, learning_rate
 
@@ -136,7 +136,9 @@ class _Training:
             self.resumed = False
         self.module = self.objective
         if self.processes.world > 1:
-            self.module = DistributedDataParallel(self.objective, find_unused_parameters=True)
+            self.module = DistributedDataParallel(
+                self.objective, find_unused_parameters=not isinstance(phase.objective, Supervised)
+            )
         state = self.state
         while state.epoch < phase.epochs and not self._out_of_patience(phase):
             self._train_epoch(phase)

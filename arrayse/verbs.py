@@ -14,7 +14,7 @@ from arrayse.checkpoint import WEIGHTS, is_finished, load_enhancer, save_descrip
 from arrayse.config import ConfigError, check_same, read_array, write_config
 from arrayse.data import SceneReader
 from arrayse.evaluate import check_fits, evaluate
-from arrayse.files import is_leftover, sha256_of, write_text
+from arrayse.files import is_leftover, read_json, sha256_of, write_text
 from arrayse.kd import METHODS, Distillation, build_term
 from arrayse.losses import LOSSES
 from arrayse.mixture import Dataset, open_dataset
@@ -35,12 +35,14 @@ CONFIG, ABOUT = "config.yaml", "about.json"
 Values = dict[str, Any]
 
 
-def run_simulate(values: Values, progress: Callable[[int, int], None]) -> Path:
-    """Simulates a dataset and returns its folder."""
+def run_simulate(values: Values, progress: Callable[[int, int], None], say: Callable[[str], None]) -> Path:
+    """Simulates a dataset and returns its folder; says what the corpora hold."""
     geometry = read_array(values["array"])
     recipe = _build("recipe", Recipe, values["recipe"])
     speech = load_corpus(values["speech"], "speech", values["sample_rate"])
     noise = load_corpus(values["noise"], "noise", values["sample_rate"])
+    for corpus in (speech, noise):
+        say(corpus.describe())
     out, workers = Path(values["out"]).expanduser(), values["workers"] or available_cores()
     generate(out, recipe, geometry, speech, noise, values["n_scenes"], values["seed"], workers, progress)
     if not (out / ABOUT).is_file():
@@ -72,10 +74,11 @@ def run_train(values: Values, progress: ProgressCallback, say: Callable[[str], N
         "precision": "bfloat16 autocast" if uses_bfloat16(settings) else "float32",
         "threads": torch.get_num_threads(),
         "objectives": objectives,
+        "data": sha256_of(dataset.folder / "dataset.json"),
         "teacher": sha256_of(teacher_run / WEIGHTS) if teacher_run else None,
     }
     if is_first_process():
-        _claim(run, values)
+        _claim(run, values, about)
         save_description(run, description)
         if not is_finished(run):
             write_about(run / ABOUT, about)
@@ -107,8 +110,8 @@ def run_evaluate(values: Values, runs: dict[str, Path], progress: Callable[[int,
     return summary
 
 
-def run_enhance(run: Path, source: Path, destination: Path) -> None:
-    """Enhances one audio file.
+def run_enhance(run: Path, source: Path, destination: Path, gain_db: float) -> None:
+    """Enhances one audio file and changes its level by ``gain_db``.
 
     Raises:
         ValueError: no run, wrong number of channels or rate, unreadable, silent or NaN audio, a result that would
@@ -116,19 +119,20 @@ def run_enhance(run: Path, source: Path, destination: Path) -> None:
     """
     enhancer = load_enhancer(run)
     check_suffix(destination)
+    if destination.exists() and destination.samefile(source):
+        raise ValueError(f"{destination}: expected another file than the recording, got the recording itself")
     info = audio_info(source)
     check_rate(info.sample_rate, enhancer.sample_rate, str(source))
     check_channels(info.n_channels, enhancer, str(source))
     noisy = read_audio(source, enhancer.sample_rate)
     if not noisy.any():
         raise ValueError(f"{source}: expected sound, got silence")
-    wave = enhancer.enhance(noisy, enhancer.sample_rate)
+    wave = 10 ** (gain_db / 20) * enhancer.enhance(noisy, enhancer.sample_rate)
     peak = float(np.abs(wave).max())
     if peak > 1:
-        excess_db = 20 * np.log10(peak)
-        raise ValueError(
-            f"{source}: expected a result within [-1, 1], got {excess_db:.1f} dB above: lower its level first"
-        )
+        above_db = 20 * np.log10(peak)
+        hint = f"gain_db={np.floor(gain_db - above_db):g} lowers it"
+        raise ValueError(f"{destination}: expected samples within [-1, 1], got {above_db:.1f} dB above: {hint}")
     write_audio(destination, wave, enhancer.sample_rate)
 
 
@@ -187,12 +191,20 @@ def _build(section: str, target: Callable[..., Any], arguments: Values) -> Any:
         raise ConfigError(f"{section}.{error}") from None
 
 
-def _claim(run: Path, values: Values) -> None:
-    """Writes the resolved config, or checks that the run there was begun with the same one."""
+def _claim(run: Path, values: Values, about: Values) -> None:
+    """Writes the resolved config, or checks that the run there was begun with the same one, data and teacher."""
     path = run / CONFIG
     if path.is_file():
         check_same(path, values)
+        begun = read_json(run / ABOUT, "run") if (run / ABOUT).is_file() else about
+        for what in ("data", "teacher"):
+            if begun.get(what, about[what]) != about[what]:
+                raise ConfigError(
+                    f"{what}: expected the one that {run} was begun with, got another: choose another out="
+                )
         return
+    if run.exists() and not run.is_dir():
+        raise ConfigError(f"out: expected a folder, got a file {run}")
     if run.is_dir() and not all(is_leftover(there) for there in run.iterdir()):
         raise ConfigError(f"out: expected a new folder or a run, got {run} with other files")
     write_config(path, values)

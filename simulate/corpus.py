@@ -72,6 +72,17 @@ class Corpus:
             )
         return self.splits[split]
 
+    def describe(self) -> str:
+        """What it holds, in one line for people."""
+        parts = []
+        for split, files in self.splits.items():
+            minutes = sum(file.n_samples for file in files) / self.sample_rate / 60
+            n_groups = len({file.group for file in files})
+            groups = f"{n_groups} {'speakers' if self.kind == 'speech' else 'types'}"
+            parts.append(f"{split} {len(files)} files of {groups}, {minutes:.1f} min")
+        made = " (synthetic)" if self.synthetic else ""
+        return f"{self.kind}: {self.source}{made}: {'; '.join(parts)}"
+
     def fingerprint(self) -> str:
         """SHA-256 over split, group, name and length of every file: the same wherever the corpus lies."""
         rows = [(s, f.group, f.path.name, f.n_samples) for s, files in self.splits.items() for f in files]

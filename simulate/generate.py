@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -15,6 +16,7 @@ from arrayse.files import (
     check_free_space,
     is_leftover,
     read_json,
+    read_json_lines,
     remove_leftovers,
     sha256_of,
     whole_folder,
@@ -90,7 +92,7 @@ def generate(
         # a recipe that cannot be drawn, or a corpus that cannot be read, is told before anything is written
         example = draw_scene(recipe, geometry, speech, noise, split, 0, seed)
         shards = _shards(out, split, n, seed, recipe, geometry, speech, noise)
-        missing += [shard for shard in shards if not shard.path.is_dir()]
+        missing += [shard for shard in shards if not _is_whole(shard.path)]
     total, n_missing = sum(splits.values()), sum(shard.last - shard.first for shard in missing)
     scene_bytes = 2 * len(STEMS) * geometry.n_mics * example.n_samples + MANIFEST_BYTES
     check_free_space(out, n_missing * scene_bytes)
@@ -98,6 +100,9 @@ def generate(
     for split in splits:
         (out / split).mkdir(exist_ok=True)
         remove_leftovers(out / split)
+    for shard in missing:
+        if shard.path.is_dir():  # someone took files out of it: it is made anew
+            shutil.rmtree(shard.path)
     done = total - n_missing
     progress(done, total)
     for n_made in run_tasks(make_shard, missing, workers):
@@ -155,6 +160,12 @@ def make_shard(shard: Shard) -> int:
         rows = [_make_scene(shard, index, folder) for index in range(shard.first, shard.last)]
         write_json_lines(folder / "manifest.jsonl", rows)
     return shard.last - shard.first
+
+
+def _is_whole(shard: Path) -> bool:
+    """Whether a shard folder is there with every file of its manifest."""
+    manifest = shard / "manifest.jsonl"
+    return manifest.is_file() and all((shard / row["file"]).is_file() for row in read_json_lines(manifest))
 
 
 def _wanted_splits(n_scenes: dict[str, int]) -> dict[str, int]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -14,7 +15,7 @@ from arrayse.cli import main
 from arrayse.mixture import open_dataset
 from tests.test_evaluate import make_run
 
-VERBS = ("simulate", "train", "distill", "evaluate", "enhance", "report", "quickstart", "doctor")
+VERBS = ("simulate", "train", "distill", "evaluate", "enhance", "report", "quickstart", "keys", "doctor")
 
 
 def arrayse(monkeypatch: pytest.MonkeyPatch, *arguments: str) -> int:
@@ -107,9 +108,59 @@ def test_enhance_checks_what_it_is_given(
     assert soundfile.info(out).frames == 8000
 
 
+def test_enhance_does_not_overwrite_the_recording(
+    tmp_path: Path, tiny_dataset: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run, recording = make_run(tmp_path / "run", open_dataset(tiny_dataset).geometry), tmp_path / "in.wav"
+    soundfile.write(recording, 0.1 * np.random.default_rng(0).standard_normal((4000, 5)), 16000)
+    before = recording.read_bytes()
+    fails(monkeypatch, capsys, "expected another file", "enhance", str(run), str(recording), str(recording))
+    assert recording.read_bytes() == before
+
+
+def test_a_result_that_would_clip_is_refused_and_a_gain_helps(
+    tmp_path: Path, tiny_dataset: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run, recording = make_run(tmp_path / "run", open_dataset(tiny_dataset).geometry), tmp_path / "in.wav"
+    soundfile.write(recording, 0.1 * np.random.default_rng(0).standard_normal((4000, 5)), 16000)
+    out = tmp_path / "out.wav"
+    fails(monkeypatch, capsys, "lowers it", "enhance", str(run), str(recording), str(out), "gain_db=60")
+    assert not out.exists()
+    assert arrayse(monkeypatch, "enhance", str(run), str(recording), str(out), "gain_db=-20") == 0
+    quiet = np.abs(soundfile.read(out)[0]).max()
+    assert arrayse(monkeypatch, "enhance", str(run), str(recording), str(out), "gain_db=-14") == 0
+    assert np.abs(soundfile.read(out)[0]).max() == pytest.approx(quiet * 10 ** (6 / 20), rel=0.05)
+
+
+def test_keys_lists_every_key(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    assert arrayse(monkeypatch, "keys", "simulate") == 0
+    told = capsys.readouterr().out
+    assert all(key in told for key in ("recipe.rt60", "n_scenes.train", "speech", "needed", "≥ 8000"))
+
+
 def test_array_show_draws(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert arrayse(monkeypatch, "array", "show", "phone3", f"out={tmp_path / 'a.png'}") == 0
     assert (tmp_path / "a.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_names_that_say_another_format_are_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    fails(monkeypatch, capsys, "ending in .png", "array", "show", "glasses", f"out={tmp_path / 'a.pdf'}")
+    fails(monkeypatch, capsys, "ending in .html", "report", str(tmp_path), f"out={tmp_path / 'a.pdf'}")
+
+
+def test_a_run_begun_with_other_data_is_not_continued(
+    tmp_path: Path, tiny_dataset: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    data = tmp_path / "data"
+    shutil.copytree(tiny_dataset, data)
+    small = ["model.freq_hidden=2", "model.time_hidden=2", "epochs=1", "fit.batch_size=6", "fit.seconds=0.3"]
+    arguments = ["train", "teacher", f"data={data}", f"out={tmp_path / 'r'}", *small]
+    assert arrayse(monkeypatch, *arguments) == 0
+    description = data / "dataset.json"
+    description.write_text(description.read_text().replace('"seed": ', '"seed": 1'))
+    fails(monkeypatch, capsys, "was begun with, got another", *arguments)
 
 
 def test_a_run_of_another_config_is_not_overwritten(

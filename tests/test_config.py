@@ -95,6 +95,10 @@ def test_a_missing_config_names_the_nearest() -> None:
         find_config("teecher", "train")
 
 
+def test_a_loss_without_arguments_is_configurable() -> None:
+    assert read_config("train", [*TRAIN, "loss={name: negative_si_sdr}"])["loss"] == {"name": "negative_si_sdr"}
+
+
 def test_text_is_taken_as_it_stands() -> None:
     values = read_config("train", ["train/teacher", "data=/a b/#1: {x}", "out=2026"])
     assert (values["data"], values["out"]) == ("/a b/#1: {x}", "2026")
@@ -142,13 +146,14 @@ def test_arrays() -> None:
     ("array", "message"),
     [
         ({"preset": "circlar"}, "did you mean circular"),
+        ({"positons": [[0, 0, 0]]}, "is positons meant to be one"),
         ({"preset": "circular", "radios": 1}, "array.radios: .* did you mean radius"),
         ({"preset": "phone", "n_mics": 5}, "expected 2 or 3"),
         ({"positions": [[0, 0], [1, 1]]}, "rows of 3 numbers"),
         ({"positions": [[0, 0, 0], [12, 0, 0]]}, "millimetres"),
         ({"positions": [[0, 0, 0], [0, 0, 0]]}, "same place"),
         ({"positions": [[0, 0, "a"]]}, "array.positions.0.2"),
-        ({}, "expected positions, or a preset"),
+        ({}, "expected positions or preset, got an empty file"),
     ],
 )
 def test_bad_arrays(array: dict[str, object], message: str) -> None:

@@ -33,7 +33,7 @@ def quiet(*anything: object) -> None:
 def test_the_whole_path(tiny_corpus: Path, tmp_path: Path) -> None:
     data = tmp_path / "data"
     corpora = [f"speech={tiny_corpus}", f"noise={tiny_corpus}", f"out={data}"]
-    run_simulate(read_config("simulate", ["quickstart", *corpora, *SIMULATE]), quiet)
+    run_simulate(read_config("simulate", ["quickstart", *corpora, *SIMULATE]), quiet, quiet)
     dataset = open_dataset(data)
     assert [len(dataset.entries(split)) for split in ("train", "valid", "test")] == [8, 2, 2]
 
@@ -94,7 +94,7 @@ def test_the_whole_path(tiny_corpus: Path, tmp_path: Path) -> None:
 
     recording = tmp_path / "in.wav"
     soundfile.write(recording, dataset.read(dataset.entries("test")[0]).noisy.T, 16000)
-    run_enhance(taught, recording, tmp_path / "out.wav")
+    run_enhance(taught, recording, tmp_path / "out.wav", 0.0)
     wave, rate = soundfile.read(tmp_path / "out.wav")
     assert (wave.shape, rate) == ((16000,), 16000)
     expected = arrayse.load(taught).enhance(soundfile.read(recording, dtype="float32")[0].T, 16000)

@@ -220,6 +220,20 @@ def test_a_scene_that_fails_leaves_no_half_shard(
 # --- bad input ----------------------------------------------------------------------------------------------
 
 
+def test_a_shard_that_lost_a_file_is_told_and_made_again(corpora: Corpora, recipe: Recipe, tmp_path: Path) -> None:
+    out = tmp_path / "data"
+    generate(out, recipe, circular(), *corpora, {"train": 2}, 5, 1)
+    before = hashes(out)
+    lost = open_dataset(out).entries("train")[1].path
+    lost.unlink()
+    with pytest.raises(
+        ValueError, match=r"train-000001\.wav: expected the stems of a scene, got no file: run the same"
+    ):
+        open_dataset(out).entries("train")
+    generate(out, recipe, circular(), *corpora, {"train": 2}, 5, 1)
+    assert hashes(out) == before
+
+
 def test_another_dataset_in_the_folder(corpora: Corpora, recipe: Recipe, tmp_path: Path) -> None:
     out = tmp_path / "data"
     generate(out, recipe, circular(), *corpora, {"train": 1}, 5, 1)

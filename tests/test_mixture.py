@@ -188,7 +188,7 @@ def test_entries_are_in_order_and_told_apart(tiny_dataset: Path) -> None:
 
 
 def test_no_dataset(tmp_path: Path) -> None:
-    with pytest.raises(ValueError, match=r"dataset: expected a file .*dataset\.json, got none"):
+    with pytest.raises(ValueError, match=r"dataset: expected a folder that arrayse simulate wrote, got .* without"):
         open_dataset(tmp_path)
 
 

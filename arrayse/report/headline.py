@@ -101,7 +101,7 @@ def _gain(results: Results, best: System, teacher: System | None, metric: str) -
         return None
     teacher_value = results.mean_over_snr(teacher.name, metric) if teacher else None
     kept = None
-    if teacher_value is not None and teacher_value > noisy_value:
+    if teacher is not None and teacher_value is not None and _clearly_above_noisy(results, teacher, metric):
         kept = (best_value - noisy_value) / (teacher_value - noisy_value)
     style = metric_style(metric)
     return Gain(
@@ -112,6 +112,20 @@ def _gain(results: Results, best: System, teacher: System | None, metric: str) -
         improvement=f"{number(best_value - noisy_value, style.digits, signed=True)} {style.unit}".rstrip(),
         kept=kept,
     )
+
+
+def _clearly_above_noisy(results: Results, teacher: System, metric: str) -> bool:
+    """Whether the teacher gains enough to take shares of it: its paired intervals, or else its mean, lie above."""
+    noisy = results.noisy.name if results.noisy else ""
+    lows = [
+        cell.low
+        for (_, name), cell in results.differences.get((teacher.name, noisy), {}).items()
+        if name == metric and cell.low is not None
+    ]
+    if lows:
+        return sum(lows) > 0
+    teacher_value, noisy_value = (results.mean_over_snr(name, metric) for name in (teacher.name, noisy))
+    return teacher_value is not None and noisy_value is not None and teacher_value > noisy_value
 
 
 def _evidence(results: Results, best: System) -> tuple[str, ...]:

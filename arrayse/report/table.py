@@ -16,6 +16,10 @@ if TYPE_CHECKING:
     from rich.table import Table
 
 SYSTEM_COLUMNS = ("system", "kind", "params", "macs_per_second")
+DEFINITIONS = (
+    "Scores compare with the target stem: the talker's direct sound at the microphone, without reverberation unless "
+    "the dataset has early_ms. The input SNR counts the reverberant speech as signal."
+)
 CELL_COLUMNS = ("metric", "snr_db", "mean", "low", "high", "n", "n_failed")
 
 
@@ -153,7 +157,7 @@ def notes(results: Results) -> list[str]:
     measured = sorted({cell.n for cell in results.cells.values()})
     n = f"{measured[0]}" if len(measured) == 1 else f"{measured[0]} to {measured[-1]}" if measured else "0"
     scenes = f"{results.n_scenes} scenes, the same for every system and SNR"
-    lines = [f"n = {n} scored utterances behind each number ({scenes}).", _failure_note(results)]
+    lines = [f"n = {n} scored utterances behind each number ({scenes}).", _failure_note(results), DEFINITIONS]
     if results.implementations:
         named = [f"{metric_style(metric).label}: {text}" for metric, text in results.implementations.items()]
         lines.append(f"Implementations: {'; '.join(named)}.")
