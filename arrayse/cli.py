@@ -20,7 +20,7 @@ array_app = typer.Typer(no_args_is_help=True, help="Look at microphone arrays.")
 app.add_typer(array_app, name="array")
 console = Console()
 
-CONFIG_HELP = "YAML files or named configs, merged left to right, and key=value overrides, which win; `arrayse keys` lists the keys."
+CONFIG_HELP = "YAML files or named configs, merged left to right, and key=value overrides, which win; see arrayse keys."
 Arguments = Annotated[list[str], typer.Argument(help=CONFIG_HELP, metavar="[CONFIG|KEY=VALUE]...")]
 
 
