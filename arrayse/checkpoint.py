@@ -53,6 +53,8 @@ def load_enhancer(run: Path) -> Enhancer:
     Raises:
         ValueError: no run there, or files that do not fit together.
     """
+    if not (run / MODEL).is_file():
+        raise ValueError(f"run: expected a folder that arrayse train or distill wrote, got {run} without {MODEL}")
     description = read_json(run / MODEL, "run")
     try:
         enhancer = build_enhancer(**description)

@@ -16,7 +16,7 @@ from arrayse.audio import write_audio
 from arrayse.checkpoint import MODEL, WEIGHTS, load_enhancer
 from arrayse.files import (
     append_json_lines,
-    is_leftover,
+    check_new_folder,
     read_json,
     read_json_lines,
     sha256_of,
@@ -168,10 +168,7 @@ def _claim(out: Path, request: Request) -> None:
                 f"{out}: expected an empty folder or the same evaluation, got one with other {', '.join(other)}"
             )
         return
-    if out.exists() and not out.is_dir():
-        raise ValueError(f"{out}: expected a folder, got a file")
-    if out.is_dir() and not all(is_leftover(there) for there in out.iterdir()):
-        raise ValueError(f"{out}: expected an empty folder or an evaluation, got a folder with other files")
+    check_new_folder(out, "an evaluation")
     write_json(path, wanted)
 
 

@@ -145,6 +145,19 @@ def is_leftover(path: Path) -> bool:
     return _LEFTOVER.fullmatch(path.name) is not None
 
 
+def check_new_folder(folder: Path, what: str) -> None:
+    """Raises ValueError if there is a file in place of ``folder``, or a folder with other files than leftovers.
+
+    Args:
+        folder: where a result is to lie.
+        what: what else it might have been, for the message.
+    """
+    if folder.exists() and not folder.is_dir():
+        raise ValueError(f"{folder}: expected a folder, got a file")
+    if folder.is_dir() and not all(is_leftover(there) for there in folder.iterdir()):
+        raise ValueError(f"{folder}: expected an empty folder or {what}, got a folder with other files")
+
+
 def check_free_space(folder: Path, n_bytes: int) -> None:
     """Raises ValueError unless the disk that ``folder`` is (or will be) on has ``n_bytes`` free."""
     there = next(path for path in (folder, *folder.absolute().parents) if path.exists())

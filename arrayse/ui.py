@@ -49,7 +49,7 @@ def training_bars(console: Console) -> Iterator[ProgressCallback]:
             if done == total and (title == "validation" or len(numbers) > 1):
                 bars.remove_task(tasks.pop(title))
             if len(numbers) > 1:  # the epoch is done and validated
-                bars.console.print(f"{title}  {told}", highlight=False)
+                bars.console.print(f"{title}  {told}", highlight=False, soft_wrap=True)
 
         yield progress
 

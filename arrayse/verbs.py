@@ -14,7 +14,7 @@ from arrayse.checkpoint import WEIGHTS, is_finished, load_enhancer, save_descrip
 from arrayse.config import ConfigError, check_same, read_array, write_config
 from arrayse.data import SceneReader
 from arrayse.evaluate import check_fits, evaluate
-from arrayse.files import is_leftover, read_json, sha256_of, write_text
+from arrayse.files import check_new_folder, read_json, sha256_of, write_text
 from arrayse.kd import METHODS, Distillation, build_term
 from arrayse.losses import LOSSES
 from arrayse.mixture import Dataset, open_dataset
@@ -82,6 +82,8 @@ def run_train(values: Values, progress: ProgressCallback, say: Callable[[str], N
         save_description(run, description)
         if not is_finished(run):
             write_about(run / ABOUT, about)
+    if is_finished(run):
+        say(f"{run}: training is finished, nothing is left to do")
     for objective in objectives:
         say(objective)
     fit(run, phases, readers[0], readers[1], settings, progress)
@@ -203,8 +205,5 @@ def _claim(run: Path, values: Values, about: Values) -> None:
                     f"{what}: expected the one that {run} was begun with, got another: choose another out="
                 )
         return
-    if run.exists() and not run.is_dir():
-        raise ConfigError(f"out: expected a folder, got a file {run}")
-    if run.is_dir() and not all(is_leftover(there) for there in run.iterdir()):
-        raise ConfigError(f"out: expected a new folder or a run, got {run} with other files")
+    check_new_folder(run, "a run")
     write_config(path, values)

@@ -14,7 +14,7 @@ import soundfile
 
 from arrayse.files import (
     check_free_space,
-    is_leftover,
+    check_new_folder,
     read_json,
     read_json_lines,
     remove_leftovers,
@@ -146,10 +146,7 @@ def write_description(
                 f"{out}: expected an empty folder or the same dataset, got one with other {', '.join(other)}"
             )
         return
-    if out.exists() and not out.is_dir():
-        raise ValueError(f"{out}: expected a folder, got a file")
-    if out.is_dir() and not all(is_leftover(there) for there in out.iterdir()):
-        raise ValueError(f"{out}: expected an empty folder or a dataset, got a folder with other files")
+    check_new_folder(out, "a dataset")
     write_json(path, wanted)
     remove_leftovers(out)  # of a run that was killed while it wrote the description
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import csv
 import os
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -18,6 +19,7 @@ from arrayse.geometry import circular
 from simulate.corpus import load_corpus
 from simulate.generate import generate
 from simulate.scene import Recipe
+from tests.tiny_scenes import Corpora
 
 settings.register_profile("arrayse", deadline=None)  # no test depends on the speed of the machine
 settings.load_profile("arrayse")
@@ -106,3 +108,15 @@ def real_data() -> Path:
     if not (folder / "MANIFEST.csv").is_file():
         pytest.skip(f"no real audio pack in {folder}: set ARRAYSE_REAL_DATA to its folder")
     return folder
+
+
+@pytest.fixture(scope="session")
+def corpora(tiny_corpus: Path) -> Corpora:
+    speech, noise = (load_corpus(str(tiny_corpus), kind, SAMPLE_RATE) for kind in ("speech", "noise"))
+    return speech, noise
+
+
+@pytest.fixture(scope="session")
+def recipe(tiny_recipe: Recipe) -> Recipe:
+    """A few milliseconds of work a scene."""
+    return replace(tiny_recipe, seconds=0.25, rt60=[0.1, 0.11], n_interferers=[1, 1])

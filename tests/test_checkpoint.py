@@ -139,7 +139,7 @@ def test_an_optimiser_state_that_does_not_fit_is_refused(run: Path, changed: dic
 
 
 def test_missing_files_are_named(tmp_path: Path) -> None:
-    with pytest.raises(ValueError, match=r"run: expected a file .*model\.json, got none"):
+    with pytest.raises(ValueError, match=r"run: expected a folder that arrayse .*, got .* without model\.json"):
         load_enhancer(tmp_path)
     save_description(tmp_path, description())
     with pytest.raises(ValueError, match=r"weights: expected a file .*model\.safetensors, got none"):

@@ -58,11 +58,11 @@ def test_bad_commands(
             ["train", "teacher", data, out, "mics=[7]"],
         ),
         ("expected at most 6 (the scenes), got 64", ["train", "teacher", data, out, "fit.batch_size=64"]),
-        ("expected a file nowhere/model.json", ["distill", "student", "lin_one_step", "teacher=nowhere", data, out]),
+        ("got nowhere without model.json", ["distill", "student", "lin_one_step", "teacher=nowhere", data, out]),
         ("runs: expected run folders", ["evaluate", data, out]),
         ("did you mean array/glasses?", ["array", "show", "glases"]),
         ("expected summary.json", ["report", str(tmp_path)]),
-        ("expected a file", ["enhance", "nowhere", "in.wav", "out.wav"]),
+        ("got nowhere without model.json", ["enhance", "nowhere", "in.wav", "out.wav"]),
     ]
     for expected, arguments in cases:
         fails(monkeypatch, capsys, expected, *arguments)

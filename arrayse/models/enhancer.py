@@ -226,7 +226,7 @@ def check_channels(n_channels: int, enhancer: Enhancer, what: str) -> None:
     """Raises ValueError unless a recording has all microphones of the array, or just those that are heard."""
     n_mics, n_heard = enhancer.geometry.n_mics, len(enhancer.mics)
     if n_channels not in (n_mics, n_heard):
+        turned = ": is it (n_samples, n_mics)? transpose it" if n_channels > 64 else ""
         heard = "" if n_heard == n_mics else f", or {n_heard} (its microphones {enhancer.mics})"
-        raise ValueError(
-            f"{what}: expected {n_mics} channels for the array {enhancer.geometry.name}{heard}, got {n_channels}"
-        )
+        wanted = f"expected {n_mics} channels for the array {enhancer.geometry.name}{heard}"
+        raise ValueError(f"{what}: {wanted}, got {n_channels}{turned}")

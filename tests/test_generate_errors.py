@@ -1,0 +1,115 @@
+"""Bad input of the dataset loop: told in one line, and nothing is written."""
+
+from __future__ import annotations
+
+import shutil
+from dataclasses import replace
+from pathlib import Path
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+import soundfile
+
+from arrayse.geometry import circular, linear
+from arrayse.mixture import open_dataset
+from simulate import generate as module
+from simulate.corpus import load_corpus
+from simulate.generate import generate
+from simulate.scene import Recipe
+from tests.tiny_scenes import N_SCENES, RATE, Corpora, hashes, make
+
+
+def test_a_shard_that_lost_a_file_is_told_and_made_again(corpora: Corpora, recipe: Recipe, tmp_path: Path) -> None:
+    out = tmp_path / "data"
+    generate(out, recipe, circular(), *corpora, {"train": 2}, 5, 1)
+    before = hashes(out)
+    lost = open_dataset(out).entries("train")[1].path
+    lost.unlink()
+    with pytest.raises(
+        ValueError, match=r"train-000001\.wav: expected the stems of a scene, got no file: run the same"
+    ):
+        open_dataset(out).entries("train")
+    generate(out, recipe, circular(), *corpora, {"train": 2}, 5, 1)
+    assert hashes(out) == before
+
+
+def test_another_dataset_in_the_folder(corpora: Corpora, recipe: Recipe, tmp_path: Path) -> None:
+    out = tmp_path / "data"
+    generate(out, recipe, circular(), *corpora, {"train": 1}, 5, 1)
+    before = hashes(out)
+    other = replace(recipe, rt60=[0.1, 0.12], seconds=0.3)
+    one_noise_less = replace(corpora[1], splits={**corpora[1].splits, "train": corpora[1].files("train")[1:]})
+    message = "expected an empty folder or the same dataset, got one with other "
+    for arguments, names in (
+        ((other, circular(), *corpora, {"train": 1}, 5), r"recipe\.seconds, recipe\.rt60"),
+        ((recipe, linear(2), *corpora, {"train": 1}, 5), r"array\.positions, array\.name"),
+        ((recipe, circular(), *corpora, {"train": 1, "test": 1}, 5), r"n_scenes\.test"),
+        ((recipe, circular(), *corpora, {"train": 1}, 6), "seed"),
+        ((recipe, circular(), corpora[0], one_noise_less, {"train": 1}, 5), "noise_files"),
+    ):
+        with pytest.raises(ValueError, match=rf"data: {message}{names}$"):
+            generate(out, *arguments, 1)
+    same = replace(recipe, rt60=(0.1, 0.11))  # type: ignore[arg-type]  # a tuple is a list to JSON
+    moved = replace(corpora[0], source="the same files under another name")
+    generate(out, same, circular(), moved, corpora[1], {"train": 1}, 5, 1)
+    assert hashes(out) == before
+
+
+def test_a_folder_with_other_files_and_a_file(corpora: Corpora, recipe: Recipe, tmp_path: Path) -> None:
+    (tmp_path / "thesis.tex").write_text("mine")
+    with pytest.raises(ValueError, match="expected an empty folder or a dataset, got a folder with other"):
+        make(tmp_path, corpora, recipe)
+    with pytest.raises(ValueError, match=r"thesis\.tex: expected a folder, got a file"):
+        make(tmp_path / "thesis.tex", corpora, recipe)
+    assert hashes(tmp_path).keys() == {"thesis.tex"}
+
+
+def test_what_cannot_be_drawn_writes_nothing(corpora: Corpora, recipe: Recipe, tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="rt60: expected a range that rooms"):
+        make(tmp_path / "data", corpora, replace(recipe, rt60=[0.01, 0.02]))
+    with pytest.raises(ValueError, match="source: expected places"):
+        make(tmp_path / "data", corpora, replace(recipe, target_distance=[9.0, 9.0]))
+    assert not (tmp_path / "data").exists()
+
+
+def test_an_empty_split_writes_nothing(corpora: Corpora, recipe: Recipe, tmp_path: Path) -> None:
+    speech, noise = corpora
+    empty = replace(speech, splits={**speech.splits, "valid": []})
+    with pytest.raises(ValueError, match=r"speech corpus .*: expected files in split valid, got none"):
+        make(tmp_path / "data", (empty, noise), recipe)
+    assert not (tmp_path / "data").exists()
+    generate(tmp_path / "data", recipe, circular(), empty, noise, {"train": 1, "valid": 0}, 5, 1)
+
+
+@pytest.mark.parametrize("n_scenes", [{}, {"train": 0}, {"train": -1}, {"train": 1, "test": -2}])
+def test_no_scenes(corpora: Corpora, recipe: Recipe, tmp_path: Path, n_scenes: dict[str, int]) -> None:
+    with pytest.raises(ValueError, match="n_scenes: expected one scene or more, got"):
+        generate(tmp_path / "data", recipe, circular(), *corpora, n_scenes, 5, 1)
+    with pytest.raises(ValueError, match="n_scenes: expected splits of train, valid, test, got dev"):
+        generate(tmp_path / "data", recipe, circular(), *corpora, {**n_scenes, "dev": 3}, 5, 1)
+    assert not (tmp_path / "data").exists()
+
+
+def test_a_disk_that_cannot_hold_it(
+    corpora: Corpora, recipe: Recipe, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    needed = sum(N_SCENES.values()) * (2 * 15 * 4000 + module.MANIFEST_BYTES)
+    monkeypatch.setattr(shutil, "disk_usage", lambda path: SimpleNamespace(free=needed - 1))
+    with pytest.raises(ValueError, match="GB free on the disk, got"):
+        make(tmp_path / "data", corpora, recipe)
+    assert not (tmp_path / "data").exists()
+
+
+def test_bad_audio_is_told_with_its_scene(recipe: Recipe, tmp_path: Path) -> None:
+    rng, rows = np.random.default_rng(0), ["path,split,kind,speaker_or_type"]
+    for name, kind in (("a", "speech"), ("b", "noise")):
+        soundfile.write(tmp_path / f"{name}.wav", rng.uniform(-1, 1, 8000), RATE, "FLOAT")
+        rows.append(f"{name}.wav,train,{kind},{name}")
+    (tmp_path / "MANIFEST.csv").write_text("\n".join(rows))
+    speech, noise = (load_corpus(str(tmp_path), kind, RATE) for kind in ("speech", "noise"))
+    generate(tmp_path / "whole", recipe, circular(), speech, noise, {"train": 2}, 0, 1)
+    soundfile.write(tmp_path / "a.wav", np.tile([0.1, 0.2, np.nan, 0.3, 0.4], 1600), RATE, "FLOAT")
+    with pytest.raises(ValueError, match=r"a\.wav: expected finite samples, got 800 NaN"):
+        generate(tmp_path / "data", recipe, circular(), speech, noise, {"train": 2}, 0, 1)
+    assert not (tmp_path / "data").exists()
