@@ -199,6 +199,6 @@ def _write_examples(
             files[name] = f"audio/{entry.id}-{number}.wav"
             write_audio(out / files[name], gain * wave, dataset.sample_rate)
         kinds = ", ".join(excerpt["group"] for excerpt in entry.numbers["source_excerpts"][1:])
-        title = f"{entry.id}: {kinds} at {snr_db:g} dB, RT60 {entry.numbers['rt60_measured']:.2f} s"
+        title = f"{entry.id}: {kinds}, RT60 {entry.numbers['rt60_measured']:.2f} s"
         examples.append({"scene": entry.id, "snr_db": snr_db, "title": title, "waves": files})
     write_json(out / "examples.json", examples)
