@@ -60,7 +60,7 @@ def simulate(arguments: Arguments) -> None:
 def train(arguments: Arguments) -> None:
     """Train a network on a dataset.
 
-    `arrayse train teacher data=data/office out=runs/teacher mics=[0,1,2]`
+    `arrayse train teacher data=data/office out=runs/teacher 'mics=[0,1,2]'`
 
     Several processes: `torchrun --nproc-per-node 2 -m arrayse train …`. Started again, it goes on where it stopped.
     """
@@ -71,7 +71,7 @@ def train(arguments: Arguments) -> None:
 def distill(arguments: Arguments) -> None:
     """Train a small student with the help of a trained teacher.
 
-    `arrayse distill student lin_one_step teacher=runs/teacher data=data/office mics=[0,1] out=runs/student`
+    `arrayse distill student lin_one_step teacher=runs/teacher data=data/office 'mics=[0,1]' out=runs/student`
     """
     _train("distill", arguments)
 
@@ -84,7 +84,7 @@ def evaluate(
 ) -> None:
     """Score runs on a dataset over SNR, all on the same scenes; print the table.
 
-    `arrayse evaluate runs/teacher runs/student data=data/office snr_db=[-5,0,5] out=runs/evaluation`
+    `arrayse evaluate runs/teacher runs/student data=data/office 'snr_db=[-5,0,5]' out=runs/evaluation`
     """
     from arrayse.config import ConfigError, find_config, read_config
     from arrayse.report.table import print_table
@@ -250,14 +250,18 @@ def _split(arguments: list[str]) -> tuple[list[str], list[str]]:
     return [a for a in arguments if "=" not in a], [a for a in arguments if "=" in a]
 
 
+def _is_silent() -> bool:
+    """Whether this is one of several processes, of which the first one tells. Asked before torch is imported."""
+    return os.environ.get("RANK", "0") != "0"
+
+
 def _train(verb: str, arguments: list[str]) -> None:
     from arrayse.config import read_config
     from arrayse.ui import training_bars
     from arrayse.verbs import run_train
 
-    quiet = Console(quiet=os.environ.get("RANK", "0") != "0")
     values = read_config(verb, arguments)
-    target = quiet if quiet.quiet else console
+    target = Console(quiet=True) if _is_silent() else console
     with training_bars(target) as progress:
         run = run_train(values, progress, lambda text: target.print(escape(text)))
     target.print(f"run: {escape(str(run))}")
@@ -275,7 +279,7 @@ def main() -> None:
     except Exception as error:
         if os.environ.get("ARRAYSE_DEBUG"):
             raise
-        sys.exit(_explain(error, quiet=os.environ.get("RANK", "0") != "0"))  # torchrun: the first process tells
+        sys.exit(_explain(error, quiet=_is_silent()))
 
 
 def _explain(error: Exception, quiet: bool) -> int:

@@ -91,7 +91,7 @@ def read_array(array: str | dict[str, Any]) -> ArrayGeometry:
         values = OmegaConf.to_container(_load_file(find_config(array, "array")), resolve=False)
     if "positions" in values:
         arguments = check_values(ExplicitArray, values, "array.")
-    elif values.get("preset") in PRESETS:
+    elif isinstance(values.get("preset"), str) and values["preset"] in PRESETS:
         arguments = check_values(PRESET_ARRAYS[values["preset"]], values, "array.")
     else:
         raise ConfigError(_explain_array(values))

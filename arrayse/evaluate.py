@@ -28,9 +28,10 @@ from arrayse.mixture import Dataset, SceneEntry, open_dataset
 from arrayse.models import Enhancer
 from arrayse.parallel import run_tasks
 from arrayse.processes import keep_freed_memory
-from arrayse.summary import Request, summarise_rows
+from arrayse.provenance import ABOUT
+from arrayse.summary import NOISY, Request, summarise_rows
 
-NOISY, TARGET = "noisy", "target"
+TARGET = "target"
 ROWS, REQUEST = "rows.jsonl", "request.json"
 
 
@@ -67,7 +68,7 @@ def evaluate(
     if reserved:
         raise ValueError(f"runs: expected other names than {NOISY} and {TARGET}, got {', '.join(reserved)}")
     enhancers = {name: load_enhancer(run) for name, run in request.runs.items()}
-    abouts = {name: read_json(run / "about.json", "run") for name, run in request.runs.items()}
+    abouts = {name: read_json(run / ABOUT, "run") for name, run in request.runs.items()}
     for name, enhancer in enhancers.items():
         check_fits(name, enhancer, dataset)
     if request.baseline is not None and request.baseline not in enhancers:
@@ -116,11 +117,11 @@ def score_scene(task: SceneTask) -> list[dict[str, Any]]:
         keep_freed_memory()
     request, rows = task.request, []
     dataset = open_dataset(request.data)
+    enhancers = {name: _enhancer(run) for name, run in request.runs.items()}
+    mics = noisy_mics(enhancers, dataset)
     for snr_db in request.snr_db:
         mixture = dataset.read(task.entry, wanted_snr_db=snr_db)
         noisy = mixture.noisy
-        enhancers = {name: _enhancer(run) for name, run in request.runs.items()}
-        mics = noisy_mics(enhancers, dataset)
         pairs = [(noisy_name(mic, dataset), noisy[mic], mixture.target[mic]) for mic in mics]
         for name, enhancer in enhancers.items():
             pairs.append((name, enhancer.enhance(noisy, dataset.sample_rate), mixture.target[enhancer.ref_mic]))

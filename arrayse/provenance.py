@@ -13,6 +13,9 @@ from typing import Any
 
 from arrayse.files import read_json, write_json
 
+ABOUT = "about.json"
+"""The file in a run or dataset folder that tells what made it."""
+
 PACKAGES = ("arrayse", "torch", "numpy", "scipy", "pyroomacoustics", "pesq", "pystoi", "soundfile")
 
 

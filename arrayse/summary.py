@@ -18,6 +18,9 @@ from arrayse.statistics import paired_difference, summarise
 
 Rows = list[dict[str, Any]]
 
+NOISY = "noisy"
+"""The system that does nothing: the array's reference microphone."""
+
 
 @dataclass(frozen=True)
 class Request:
@@ -30,7 +33,7 @@ class Request:
         snr_db: SNRs in dB, every scene at each of them.
         n_scenes: only the first so many scenes; None for all.
         metrics: names of :data:`arrayse.metrics.METRICS`.
-        baseline: system that paired differences are taken to; None: the noisy input.
+        baseline: system that paired differences are taken to, beside those to the noisy input; None: no other.
         n_examples: scenes whose audio is kept, at the SNR closest to 0 dB.
         seed: of the bootstrap.
     """
@@ -69,7 +72,7 @@ def summarise_rows(
         about: provenance of the evaluation.
     """
     rng = np.random.default_rng(request.seed)
-    inputs = list(dict.fromkeys(["noisy", *noisy.values()]))
+    inputs = list(dict.fromkeys([NOISY, *noisy.values()]))
     values = {
         (name, snr_db, metric): [row[metric] for row in rows if row["system"] == name and row["snr_db"] == snr_db]
         for name in [*inputs, *enhancers]
@@ -100,7 +103,7 @@ def summarise_rows(
 
 
 def _noisy_system(name: str) -> dict[str, Any]:
-    return {"name": name, "kind": "noisy", "params": None, "macs_per_second": None, "mics": None, "causal": None}
+    return {"name": name, "kind": NOISY, "params": None, "macs_per_second": None, "mics": None, "causal": None}
 
 
 def _systems(

@@ -1,7 +1,8 @@
 """The one training loop, for supervised training and distillation alike: plain torch, exactly resumable.
 
 CPU, one GPU, or several processes started by torchrun: the same call. ``batch_size`` counts the items of a
-step over all processes, so that the number of processes does not change what is computed.
+step over all processes, so that the number of processes does not change what is computed (but by losses that
+compare the items of a batch, as the ``paper`` Gram losses do: they see the items of one process).
 """
 
 from __future__ import annotations

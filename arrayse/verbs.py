@@ -23,7 +23,7 @@ from arrayse.models.enhancer import check_channels
 from arrayse.objectives import Objective, Supervised
 from arrayse.parallel import available_cores
 from arrayse.processes import is_first_process
-from arrayse.provenance import provenance, write_about
+from arrayse.provenance import ABOUT, provenance, write_about
 from arrayse.report.table import csv_table, markdown_table
 from arrayse.summary import Request
 from arrayse.train import FitSettings, Phase, ProgressCallback, check_fit, fit, uses_bfloat16
@@ -31,7 +31,7 @@ from simulate.corpus import load_corpus
 from simulate.generate import generate
 from simulate.scene import Recipe
 
-CONFIG, ABOUT = "config.yaml", "about.json"
+CONFIG = "config.yaml"
 Values = dict[str, Any]
 
 
@@ -43,7 +43,7 @@ def run_simulate(values: Values, progress: Callable[[int, int], None], say: Call
     noise = load_corpus(values["noise"], "noise", values["sample_rate"])
     for corpus in (speech, noise):
         say(corpus.describe())
-    out, workers = Path(values["out"]).expanduser(), values["workers"] or available_cores()
+    out, workers = Path(values["out"]), values["workers"] or available_cores()
     generate(out, recipe, geometry, speech, noise, values["n_scenes"], values["seed"], workers, progress)
     if not (out / ABOUT).is_file():
         write_config(out / CONFIG, {**values, "array": geometry.to_dict()})
@@ -53,12 +53,12 @@ def run_simulate(values: Values, progress: Callable[[int, int], None], say: Call
 
 def run_train(values: Values, progress: ProgressCallback, say: Callable[[str], None]) -> Path:
     """Trains a network, with a teacher if the values name one, and returns the run folder."""
-    dataset, run = open_dataset(Path(values["data"]).expanduser()), Path(values["out"]).expanduser()
+    dataset, run = open_dataset(Path(values["data"])), Path(values["out"])
     settings = _build("fit", FitSettings, values["fit"])
     torch.manual_seed(values["seed"])
     description = _describe(values, dataset)
-    student = _build_enhancer(description)
-    teacher_run = Path(values["teacher"]).expanduser() if "teacher" in values else None
+    student = build_enhancer(**description)
+    teacher_run = Path(values["teacher"]) if "teacher" in values else None
     phases = _supervised(values, student)
     if teacher_run is not None:
         teacher = load_enhancer(teacher_run)
@@ -92,10 +92,10 @@ def run_train(values: Values, progress: ProgressCallback, say: Callable[[str], N
 
 def run_evaluate(values: Values, runs: dict[str, Path], progress: Callable[[int, int], None]) -> Values:
     """Evaluates runs and returns the summary; tables lie beside it as Markdown and CSV."""
-    out = Path(values["out"]).expanduser()
+    out = Path(values["out"])
     request = Request(
         runs=runs,
-        data=Path(values["data"]).expanduser(),
+        data=Path(values["data"]),
         split=values["split"],
         snr_db=values["snr_db"],
         n_scenes=values["n_scenes"],
@@ -151,10 +151,6 @@ def _describe(values: Values, dataset: Dataset) -> Values:
     }
 
 
-def _build_enhancer(description: Values) -> Enhancer:
-    return build_enhancer(**description)
-
-
 def _loss(values: Values) -> Any:
     arguments = dict(values["loss"])
     return LOSSES[arguments.pop("name")](**arguments)
@@ -170,9 +166,7 @@ def _distillation(values: Values, student: Enhancer, teacher: Enhancer) -> list[
     for name, term in section["terms"].items():
         arguments = dict(term["loss"])
         method = METHODS[arguments.pop("name")]
-        pairs = (
-            None if term["pairs"] is None else [(of_student, of_teacher) for of_student, of_teacher in term["pairs"]]
-        )
+        pairs = None if term["pairs"] is None else [(pair[0], pair[1]) for pair in term["pairs"]]
         terms.append(build_term(name, method, arguments, term["weight"], pairs, student, teacher))
     one_step = section["schedule"] == "one_step"
     weight = section["supervised_weight"] if one_step else 0.0

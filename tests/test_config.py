@@ -146,6 +146,7 @@ def test_arrays() -> None:
     ("array", "message"),
     [
         ({"preset": "circlar"}, "did you mean circular"),
+        ({"preset": ["circular"]}, "array.preset: expected one of"),
         ({"positons": [[0, 0, 0]]}, "is positons meant to be one"),
         ({"preset": "circular", "radios": 1}, "array.radios: .* did you mean radius"),
         ({"preset": "phone", "n_mics": 5}, "expected 2 or 3"),
