@@ -20,6 +20,7 @@ from typing import Any
 import numpy as np
 
 from arrayse.audio import read_audio
+from arrayse.converter import Converter
 from arrayse.files import read_json, read_json_lines
 from arrayse.geometry import ArrayGeometry
 
@@ -72,6 +73,7 @@ class Mixture:
         target: its direct path (or early part): what a network is asked to give.
         noise: everything else: interferers, diffuse noise, sensor noise.
         ref_mic: the microphone at which SNR is defined.
+        converter: clips and quantises the sum of the stems.
 
     Raises:
         ValueError: stems of different shapes, or no such microphone.
@@ -81,6 +83,7 @@ class Mixture:
     target: np.ndarray
     noise: np.ndarray
     ref_mic: int = 0
+    converter: Converter = Converter()  # noqa: RUF009
 
     def __post_init__(self) -> None:
         shapes = {name: getattr(self, name).shape for name in STEMS}
@@ -91,8 +94,8 @@ class Mixture:
 
     @property
     def noisy(self) -> np.ndarray:
-        """What the microphones record: speech + noise, (n_mics, n_samples)."""
-        return self.speech + self.noise
+        """What the microphones record: speech + noise through the converter, (n_mics, n_samples)."""
+        return self.converter(self.speech + self.noise)
 
     def at_snr(self, wanted_snr_db: float) -> Mixture:
         """The same scene with the noise scaled to an SNR in dB: reverberant speech over noise at ``ref_mic``.
@@ -120,6 +123,12 @@ class SceneEntry:
     def path(self) -> Path:
         """The file with the stems."""
         return self.folder / Path(self.numbers["file"]).name
+
+    @property
+    def converter(self) -> Converter:
+        """Clips and quantises what the microphones of the scene record."""
+        device = self.numbers["device"]
+        return Converter.from_dbfs(device["clip_dbfs"], device["bits"])
 
     @property
     def n_samples(self) -> int:
@@ -208,7 +217,7 @@ class Dataset:
         if wanted_snr_db is not None:
             # the manifest knows the SNR of the whole scene, also when a part is read
             noise *= np.float32(10 ** ((entry.numbers["snr_db_measured"] - wanted_snr_db) / 20))
-        return Mixture(speech * clean, target * clean, rest * noise, self.geometry.ref_mic)
+        return Mixture(speech * clean, target * clean, rest * noise, self.geometry.ref_mic, entry.converter)
 
 
 def open_dataset(folder: Path) -> Dataset:

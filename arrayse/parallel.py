@@ -1,20 +1,31 @@
-"""Many independent tasks over the processes of one machine."""
+"""Many independent tasks over the processes of one machine or over a cluster; a killed worker loses none of them."""
 
 from __future__ import annotations
 
 import multiprocessing
 import os
+import signal
+import sys
 import threading
+import traceback
+from collections import Counter, deque
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ProcessPoolExecutor, as_completed
-from concurrent.futures.process import BrokenProcessPool
-from contextlib import contextmanager
+from contextlib import suppress
+from dataclasses import dataclass
+from multiprocessing.connection import Connection, wait
+from multiprocessing.process import BaseProcess
+from multiprocessing.reduction import ForkingPickler
 from typing import TypeVar
+
+from arrayse.cluster import died_too_often, one_thread_each, run_on_cluster
 
 Task = TypeVar("Task")
 Result = TypeVar("Result")
 
-_ONE_THREAD = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
+MOST_DEATHS = 3
+"""Workers that may die of a task before it is given up."""
+END_S = 5.0
+"""How long a worker may take to clean up when it is told to end."""
 
 
 def available_cores() -> int:
@@ -22,56 +33,129 @@ def available_cores() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
-def run_tasks(function: Callable[[Task], Result], tasks: Sequence[Task], workers: int) -> Iterator[Result]:
-    """Yields ``function(task)`` for every task in the order in which they finish.
+def run_tasks(
+    function: Callable[[Task], Result], tasks: Sequence[Task], workers: int, cluster: str | None = None
+) -> Iterator[Result]:
+    """Yields ``function(task)`` for every task in the order in which they finish, each exactly once.
 
-    With one worker everything happens in this process. Several workers are fresh processes that compute with
-    one thread each, import the main module anew (so a script guards its start by ``__name__ == "__main__"``)
-    and end with this process, however it ends.
+    With one worker and no cluster everything happens in this process. Several workers are fresh processes that compute
+    with one thread each, import the main module anew (so a script guards its start by ``__name__ == "__main__"``)
+    and end with this process, however it ends. The task of a worker that is killed runs again in a fresh one, when
+    all others have begun: tasks are repeatable, half-done ones included.
 
     Args:
         function: of a module, so that a worker can import it.
         tasks: the arguments, one call each.
         workers: how many processes.
+        cluster: where workers are: None for plain processes of this machine, else as for :func:`run_on_cluster`.
 
     Raises:
-        ValueError: less than one worker.
-        RuntimeError: a worker was killed. Tasks that were not yielded are lost: callers make them repeatable.
+        ValueError: less than one worker, not a cluster.
+        RuntimeError: a task whose workers were killed three times; it tells the task's place in ``tasks``. What
+            :func:`run_on_cluster` raises. What ``function`` raises comes out as it is, at once.
     """
     if workers < 1:
         raise ValueError(f"workers: expected 1 or more, got {workers}")
-    if workers == 1 or len(tasks) <= 1:
+    if cluster is not None:
+        yield from run_on_cluster(function, tasks, cluster, workers)
+    elif workers == 1 or len(tasks) <= 1:
         for task in tasks:
             yield function(task)
-        return
-    context = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(min(workers, len(tasks)), context, _end_with_parent) as pool:
-        with _one_thread_each():
-            pending = [pool.submit(function, task) for task in tasks]
-        try:
-            for future in as_completed(pending):
-                yield future.result()
-        except BrokenProcessPool:
-            raise RuntimeError(
-                "workers: expected all to live, got one killed (out of memory?): run the same command again, it resumes"
-            ) from None
-        finally:
-            pool.shutdown(wait=False, cancel_futures=True)
+    else:
+        yield from _run_on_processes(function, tasks, min(workers, len(tasks)))
 
 
-@contextmanager
-def _one_thread_each() -> Iterator[None]:
-    """Sets the environment that workers inherit when ``submit`` starts them; numpy reads it on import."""
-    before = {name: os.environ.get(name) for name in _ONE_THREAD}
-    os.environ.update(dict.fromkeys(_ONE_THREAD, "1"))
+@dataclass(frozen=True)
+class _Worker:
+    """A process and our end of the pipe to it. No pipe is shared, so a death blocks and loses nobody else's work."""
+
+    process: BaseProcess
+    pipe: Connection
+
+    @classmethod
+    def start(cls) -> _Worker:
+        context = multiprocessing.get_context("spawn")
+        ours, theirs = context.Pipe()
+        process = context.Process(target=_work, args=(theirs,), daemon=True)
+        with one_thread_each():
+            process.start()
+        theirs.close()  # only the worker holds it: its death closes the pipe
+        return cls(process, ours)
+
+
+def _run_on_processes(function: Callable[[Task], Result], tasks: Sequence[Task], workers: int) -> Iterator[Result]:
+    started: list[_Worker] = []
+    busy: dict[Connection, tuple[_Worker, int]] = {}
+    waiting, deaths = deque(range(len(tasks))), Counter[int]()
+    results: list[Result] = []
     try:
-        yield
+        while len(started) < workers:
+            started.append(_Worker.start())
+        idle = list(started)
+        while waiting or busy:
+            while waiting and idle:
+                worker, number = idle.pop(), waiting.popleft()
+                busy[worker.pipe] = worker, number
+                with suppress(ConnectionError):  # it was killed, which is seen below
+                    worker.pipe.send((function, tasks[number]))
+            yield from results  # only now, so that no worker waits for what the caller does with them
+            results = []
+            ready = wait(list(busy))
+            for pipe in [pipe for pipe in busy if pipe in ready]:
+                worker, number = busy.pop(pipe)
+                try:
+                    result, error = pipe.recv()
+                except (EOFError, OSError):
+                    deaths[number] += 1
+                    if deaths[number] == MOST_DEATHS:
+                        raise died_too_often(number, len(tasks), MOST_DEATHS) from None
+                    waiting.append(number)
+                    worker = _Worker.start()
+                    started.append(worker)
+                else:
+                    if error is not None:
+                        raise error
+                    results.append(result)
+                idle.append(worker)
+        yield from results
     finally:
-        for name, value in before.items():
-            if value is None:
-                del os.environ[name]
-            else:
-                os.environ[name] = value
+        _end(started)
+
+
+def _end(workers: list[_Worker]) -> None:
+    """Ends processes, at first in a way that lets them remove their temporary files."""
+    for worker in workers:
+        worker.process.terminate()
+    for worker in workers:
+        worker.process.join(END_S)
+        worker.process.kill()
+        worker.process.join()
+        worker.pipe.close()
+
+
+def _work(pipe: Connection) -> None:
+    """What a worker does: calls come in, results or errors go out."""
+    _end_with_parent()
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches all processes: the parent decides
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
+    with suppress(ConnectionError):  # the parent is gone
+        while True:
+            try:
+                function, task = pipe.recv()
+                pipe.send((function(task), None))
+            except Exception as error:
+                pipe.send((None, _sendable(error)))
+
+
+def _sendable(error: Exception) -> Exception:
+    """The error, or one that says the same where it does not survive pickling, with a note of where it was raised."""
+    note = f"In a worker:\n{traceback.format_exc()}"
+    try:
+        ForkingPickler.loads(ForkingPickler.dumps(error))
+    except Exception:
+        error = RuntimeError(f"{type(error).__name__}: {error}")
+    error.add_note(note)
+    return error
 
 
 def _end_with_parent() -> None:

@@ -23,7 +23,7 @@ from arrayse.metrics import METRICS
 from arrayse.mixture import SPLITS
 from arrayse.models import NETS
 from arrayse.train import FitSettings
-from simulate.scene import Recipe
+from simulate.recipe import Recipe
 
 
 def _expanded(text: str) -> str:
@@ -61,7 +61,10 @@ def schema_of(target: Callable[..., Any], given: tuple[str, ...] = (), **tag: st
         if name in given or parameter.kind in (parameter.VAR_POSITIONAL, parameter.VAR_KEYWORD):
             continue
         default = ... if parameter.default is parameter.empty else parameter.default
-        if name in factories:
+        if dataclasses.is_dataclass(hints[name]):  # a part with a schema of its own
+            part = schema_of(hints[name])
+            arguments[name] = (part, Field(default_factory=part))
+        elif name in factories:
             arguments[name] = (hints[name], Field(default_factory=factories[name]))
         else:
             arguments[name] = (hints[name], default)
@@ -97,10 +100,14 @@ class SimulateConfig(Strict):
     array: Place | dict[str, Any] = "circular"
     speech: Place = "builtin"
     noise: Place = "builtin"
+    rooms: Place | None = None
+    room_channels: list[Mic] | None = None
     sample_rate: Annotated[int, Ge(8000), Le(48000)] = 16000
     n_scenes: Scenes = Field(default_factory=Scenes)
     seed: Annotated[int, Ge(0)] = 0
     workers: Annotated[int, Ge(1)] | None = None
+    cluster: str | None = None
+    preview: Count = 0
     recipe: schema_of(Recipe) = Field(default_factory=lambda: schema_of(Recipe)())
 
 

@@ -29,7 +29,9 @@ from arrayse.summary import Request
 from arrayse.train import FitSettings, Phase, ProgressCallback, check_fit, fit, uses_bfloat16
 from simulate.corpus import load_corpus
 from simulate.generate import generate
-from simulate.scene import Recipe
+from simulate.measured import load_rooms
+from simulate.recipe import recipe_from
+from simulate.scene import World
 
 CONFIG = "config.yaml"
 Values = dict[str, Any]
@@ -37,18 +39,27 @@ Values = dict[str, Any]
 
 def run_simulate(values: Values, progress: Callable[[int, int], None], say: Callable[[str], None]) -> Path:
     """Simulates a dataset and returns its folder; says what the corpora hold."""
-    geometry = read_array(values["array"])
-    recipe = _build("recipe", Recipe, values["recipe"])
-    speech = load_corpus(values["speech"], "speech", values["sample_rate"])
-    noise = load_corpus(values["noise"], "noise", values["sample_rate"])
-    for corpus in (speech, noise):
-        say(corpus.describe())
+    world = build_world(values)
+    for source in (world.speech, world.noise, *([] if world.rooms is None else [world.rooms])):
+        say(source.describe())
     out, workers = Path(values["out"]), values["workers"] or available_cores()
-    generate(out, recipe, geometry, speech, noise, values["n_scenes"], values["seed"], workers, progress)
+    generate(out, world, values["n_scenes"], workers, progress, values["cluster"])
     if not (out / ABOUT).is_file():
-        write_config(out / CONFIG, {**values, "array": geometry.to_dict()})
+        write_config(out / CONFIG, {**values, "array": world.geometry.to_dict()})
         write_about(out / ABOUT, provenance(values["seed"]))
     return out
+
+
+def build_world(values: Values) -> World:
+    """What scenes are drawn from, by the values of a simulate config."""
+    try:
+        recipe = recipe_from(values["recipe"])
+    except ValueError as error:
+        raise ConfigError(f"recipe.{error}") from None
+    geometry, rate = read_array(values["array"]), values["sample_rate"]
+    speech, noise = (load_corpus(values[kind], kind, rate) for kind in ("speech", "noise"))
+    rooms = values["rooms"] and load_rooms(values["rooms"], rate, geometry.n_mics, values["room_channels"])
+    return World(recipe, geometry, speech, noise, values["seed"], rooms)
 
 
 def run_train(values: Values, progress: ProgressCallback, say: Callable[[str], None]) -> Path:

@@ -6,38 +6,31 @@ Splits never share a speaker (speech) or a file (noise).
 from __future__ import annotations
 
 import csv
-import functools
 import hashlib
 import json
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
-
-from arrayse.audio import AUDIO_SUFFIXES, audio_info, check_rate, read_audio
+from arrayse.audio import AUDIO_SUFFIXES, audio_info, check_rate
 from arrayse.files import sha256_of
-from arrayse.mixture import SPLITS, mean_power
+from arrayse.mixture import SPLITS
 
 Splits = dict[str, list[tuple[Path, str]]]
 """Audio file and speaker or type of noise, by split."""
 
 KINDS = ("speech", "noise")
 MANIFEST_NAME = "MANIFEST.csv"
-GAP_SECONDS = 0.15
-"""Pause between utterances of one speaker that are joined to fill a scene."""
-
-MIN_ACTIVE_POWER = 1e-7
-"""Mean power (-70 dBFS) under which an excerpt counts as silence and another one is drawn."""
 
 
 @dataclass(frozen=True)
 class CorpusFile:
-    """One dry mono recording. ``group`` is the speaker, or the type of noise."""
+    """One dry mono recording. ``group`` is the speaker, or the type of noise; ``sha256`` that of the file's bytes."""
 
     path: Path
     group: str
     n_samples: int
+    sha256: str
 
 
 @dataclass(frozen=True)
@@ -84,22 +77,9 @@ class Corpus:
         return f"{self.kind}: {self.source}{made}: {'; '.join(parts)}"
 
     def fingerprint(self) -> str:
-        """SHA-256 over split, group, name and length of every file: the same wherever the corpus lies."""
-        rows = [(s, f.group, f.path.name, f.n_samples) for s, files in self.splits.items() for f in files]
+        """SHA-256 over split, group, name and content of every file: the same wherever the corpus lies."""
+        rows = [(s, f.group, f.path.name, f.sha256) for s, files in self.splits.items() for f in files]
         return hashlib.sha256(json.dumps(rows).encode()).hexdigest()
-
-
-@dataclass(frozen=True)
-class Excerpt:
-    """Where the samples of one source come from: pieces of files, joined with pauses, repeated to fill.
-
-    Attributes:
-        pieces: ``path`` and ``sha256`` of a file, ``start`` and ``n_samples`` of what is taken from it.
-        group: the speaker, or the type of noise.
-    """
-
-    pieces: list[dict[str, str | int]]
-    group: str
 
 
 def load_corpus(source: str, kind: str, sample_rate: int) -> Corpus:
@@ -126,9 +106,9 @@ def load_corpus(source: str, kind: str, sample_rate: int) -> Corpus:
         if (path / MANIFEST_NAME).is_file():
             path = path / MANIFEST_NAME
     if path.is_file():
-        splits, synthetic = _from_manifest(path, kind)
+        splits, synthetic = from_manifest(path, kind)
     elif path.is_dir():
-        splits, synthetic = _from_folder(path, kind), False
+        splits, synthetic = from_folder(path, kind), False
     else:
         raise ValueError(f"{kind} corpus: expected builtin, a folder or a manifest CSV, got {source}: no such file")
     if not any(splits.values()):
@@ -140,43 +120,7 @@ def load_corpus(source: str, kind: str, sample_rate: int) -> Corpus:
     return Corpus(source, kind, checked, sample_rate, synthetic)
 
 
-def draw_excerpt(corpus: Corpus, split: str, n_samples: int, rng: np.random.Generator) -> Excerpt:
-    """Draws what one source plays: speech of one speaker or one noise file, ``n_samples`` long.
-
-    What is silent (under :data:`MIN_ACTIVE_POWER`) is passed over and another excerpt is drawn.
-
-    Raises:
-        ValueError: ten draws in a row were silent, or a file cannot be read.
-    """
-    files = corpus.files(split)
-    for _ in range(10):
-        chosen = _choose_file(files, rng)
-        # noise needs no pieces, but makes the same draws: what a seed gives must not change
-        pieces = _speech_pieces(files, chosen, corpus.sample_rate, n_samples, rng)
-        if corpus.kind == "noise":
-            pieces = [_piece(chosen, _random_start(chosen, n_samples, rng), n_samples)]
-        excerpt = Excerpt(pieces, chosen.group)
-        if mean_power(read_excerpt(excerpt, corpus.sample_rate, n_samples)) > MIN_ACTIVE_POWER:
-            return excerpt
-    raise ValueError(
-        f"{corpus.kind} corpus {corpus.source}: expected sound in split {split}, "
-        f"got silence in ten draws, the last from {chosen.path}"
-    )
-
-
-def read_excerpt(excerpt: Excerpt, sample_rate: int, n_samples: int) -> np.ndarray:
-    """The samples of an excerpt, (n_samples,) float32; what is too short is repeated from its start."""
-    gap = np.zeros(int(GAP_SECONDS * sample_rate), dtype=np.float32)
-    parts: list[np.ndarray] = []
-    for piece in excerpt.pieces:
-        path, start, length = Path(str(piece["path"])), int(piece["start"]), int(piece["n_samples"])
-        wave = read_audio(path, sample_rate, start, length)[0]
-        parts += [wave, gap] if len(excerpt.pieces) > 1 else [wave]
-    joined = np.concatenate(parts)
-    return np.resize(joined, n_samples)
-
-
-def _from_manifest(path: Path, kind: str) -> tuple[Splits, bool]:
+def from_manifest(path: Path, kind: str) -> tuple[Splits, bool]:
     """Files by split, and whether some are synthetic, by their licence column."""
     splits: Splits = {split: [] for split in SPLITS}
     licences = set()
@@ -210,7 +154,7 @@ def _manifest_rows(path: Path) -> list[dict[str, str]]:
     return rows
 
 
-def _from_folder(folder: Path, kind: str) -> Splits:
+def from_folder(folder: Path, kind: str) -> Splits:
     """Splits a plain folder 80/10/10 by speaker (first folder level, else the file), or by noise file.
 
     Hidden files are left out: some systems put one beside every file they copy.
@@ -251,47 +195,7 @@ def _check_file(path: Path, group: str, sample_rate: int) -> CorpusFile:
     check_rate(info.sample_rate, sample_rate, str(path))
     if info.n_channels != 1:
         raise ValueError(f"{path}: expected 1 channel (dry mono), got {info.n_channels}")
-    return CorpusFile(path, group, info.n_samples)
-
-
-def _choose_file(files: list[CorpusFile], rng: np.random.Generator) -> CorpusFile:
-    """Draws the group first, so that a speaker or noise type with many files is not heard more often."""
-    groups = sorted({file.group for file in files})
-    group = groups[rng.integers(len(groups))]
-    members = [file for file in files if file.group == group]
-    return members[rng.integers(len(members))]
-
-
-def _speech_pieces(
-    files: list[CorpusFile], first: CorpusFile, sample_rate: int, n_samples: int, rng: np.random.Generator
-) -> list[dict[str, str | int]]:
-    """Pieces of one speaker's files until ``n_samples`` are full; every file is used at most once."""
-    others = [file for file in files if file.group == first.group and file is not first]
-    order = [first, *(others[i] for i in rng.permutation(len(others)))]
-    pieces, missing = [], n_samples
-    for file in order:
-        start = _random_start(file, missing, rng)
-        pieces.append(_piece(file, start, missing))
-        missing -= min(file.n_samples - start, missing) + int(GAP_SECONDS * sample_rate)
-        if missing <= 0:
-            break
-    return pieces
-
-
-def _random_start(file: CorpusFile, n_samples: int, rng: np.random.Generator) -> int:
-    """A start that leaves ``n_samples`` if the file is long enough, else 0."""
-    return int(rng.integers(max(file.n_samples - n_samples, 0) + 1))
-
-
-def _piece(file: CorpusFile, start: int, n_samples: int) -> dict[str, str | int]:
-    """A piece of an :class:`Excerpt`: at most ``n_samples``, less where the file ends."""
-    taken = min(file.n_samples - start, n_samples)
-    return {"path": str(file.path), "sha256": _hash(file.path), "start": start, "n_samples": taken}
-
-
-@functools.cache
-def _hash(path: Path) -> str:
-    return sha256_of(path)
+    return CorpusFile(path, group, info.n_samples, sha256_of(path))
 
 
 def label_of(corpora: Iterable[Corpus]) -> str:

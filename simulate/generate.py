@@ -23,19 +23,18 @@ from arrayse.files import (
     write_json,
     write_json_lines,
 )
-from arrayse.geometry import ArrayGeometry
 from arrayse.mixture import SPLITS, STEMS, Mixture
 from arrayse.parallel import run_tasks
-from simulate.corpus import Corpus, label_of
+from simulate.corpus import label_of
 from simulate.render import render
-from simulate.scene import Recipe, draw_scene
+from simulate.scene import World, draw_scene
 
 SHARD_SCENES = 20
 """Scenes of a shard: what a killed run loses at most, for each worker."""
 
 FULL_SCALE = 32767
-MANIFEST_BYTES = 10_000
-"""More than a line of the manifest takes."""
+SOURCES = ("speech", "noise", "rooms")
+"""Keys of ``dataset.json`` that tell where the corpora lie."""
 
 
 @dataclass(frozen=True)
@@ -46,11 +45,7 @@ class Shard:
     split: str
     first: int
     last: int
-    seed: int
-    recipe: Recipe
-    geometry: ArrayGeometry
-    speech: Corpus
-    noise: Corpus
+    world: World
 
     @property
     def path(self) -> Path:
@@ -60,43 +55,37 @@ class Shard:
 
 def generate(
     out: Path,
-    recipe: Recipe,
-    geometry: ArrayGeometry,
-    speech: Corpus,
-    noise: Corpus,
+    world: World,
     n_scenes: dict[str, int],
-    seed: int,
     workers: int,
     progress: Callable[[int, int], None] = lambda done, total: None,
+    cluster: str | None = None,
 ) -> None:
     """Simulates a dataset into ``out``; what is already there is kept, what is missing is made.
 
     Args:
         out: the dataset folder.
-        recipe: the ranges that scenes are drawn from.
-        geometry: the array.
-        speech: what targets say.
-        noise: what interferers play, and whose spectra the diffuse noise has.
+        world: what scenes are drawn from.
         n_scenes: scenes per split; 0 leaves a split out.
-        seed: with the scene's number it decides everything.
         workers: processes.
         progress: called with scenes done and scenes in all.
+        cluster: None for processes of this machine; else see :func:`arrayse.cluster.run_on_cluster`.
 
     Raises:
-        ValueError: ``out`` holds a dataset of another recipe, a corpus has no files in a split, a scene that
-            cannot be drawn or rendered, no scenes to make, a disk that cannot hold them.
+        ValueError: ``out`` holds a dataset of another recipe or corpus, a corpus has no files in a split, a scene
+            that cannot be drawn or rendered, no scenes to make, a disk that cannot hold them.
     """
-    splits = _wanted_splits(n_scenes)
+    splits = wanted_splits(n_scenes)
     missing: list[Shard] = []
     for split, n in splits.items():
         # a recipe that cannot be drawn, or a corpus that cannot be read, is told before anything is written
-        example = draw_scene(recipe, geometry, speech, noise, split, 0, seed)
-        shards = _shards(out, split, n, seed, recipe, geometry, speech, noise)
-        missing += [shard for shard in shards if not _is_whole(shard.path)]
+        example = draw_scene(world, split, 0)
+        missing += [shard for shard in shards_of(out, split, n, world) if not _is_whole(shard.path)]
     total, n_missing = sum(splits.values()), sum(shard.last - shard.first for shard in missing)
-    scene_bytes = 2 * len(STEMS) * geometry.n_mics * example.n_samples + MANIFEST_BYTES
+    line_bytes = 2 * len(json.dumps(example.to_dict()))  # twice: others may take more pieces of files
+    scene_bytes = 2 * len(STEMS) * world.geometry.n_mics * example.n_samples + line_bytes
     check_free_space(out, n_missing * scene_bytes)
-    write_description(out, recipe, geometry, speech, noise, splits, seed)
+    write_description(out, world, splits)
     for split in splits:
         (out / split).mkdir(exist_ok=True)
         remove_leftovers(out / split)
@@ -105,41 +94,22 @@ def generate(
             shutil.rmtree(shard.path)
     done = total - n_missing
     progress(done, total)
-    for n_made in run_tasks(make_shard, missing, workers):
+    for n_made in run_tasks(make_shard, missing, workers, cluster):
         done += n_made
         progress(done, total)
 
 
-def write_description(
-    out: Path,
-    recipe: Recipe,
-    geometry: ArrayGeometry,
-    speech: Corpus,
-    noise: Corpus,
-    n_scenes: dict[str, int],
-    seed: int,
-) -> None:
+def write_description(out: Path, world: World, n_scenes: dict[str, int]) -> None:
     """Writes ``dataset.json``, or checks that the one there tells of the same dataset.
 
     Raises:
         ValueError: another dataset, a folder with other files, or a file in place of the folder.
     """
-    wanted: dict[str, Any] = {
-        "label": label_of([speech, noise]),
-        "sample_rate": speech.sample_rate,
-        "array": geometry.to_dict(),
-        "speech": speech.source,
-        "noise": noise.source,
-        "speech_files": speech.fingerprint(),
-        "noise_files": noise.fingerprint(),
-        "n_scenes": n_scenes,
-        "seed": seed,
-        "recipe": asdict(recipe),
-    }
+    wanted = describe(world, n_scenes)
     path = out / "dataset.json"
     if path.is_file():
         # the files count, not the place where they lie or the name they were called by
-        counts = {name: value for name, value in wanted.items() if name not in ("speech", "noise")}
+        counts = {name: value for name, value in wanted.items() if name not in SOURCES}
         other = _differences(read_json(path, "dataset"), json.loads(json.dumps(counts)))
         if other:
             raise ValueError(
@@ -149,6 +119,25 @@ def write_description(
     check_new_folder(out, "a dataset")
     write_json(path, wanted)
     remove_leftovers(out)  # of a run that was killed while it wrote the description
+
+
+def describe(world: World, n_scenes: dict[str, int]) -> dict[str, Any]:
+    """What decides every byte of a dataset, as plain values."""
+    return {
+        "label": label_of([world.speech, world.noise]),
+        "sample_rate": world.speech.sample_rate,
+        "array": world.geometry.to_dict(),
+        "speech": world.speech.source,
+        "noise": world.noise.source,
+        "rooms": None if world.rooms is None else world.rooms.source,
+        "speech_files": world.speech.fingerprint(),
+        "noise_files": world.noise.fingerprint(),
+        "rooms_files": None if world.rooms is None else world.rooms.fingerprint(),
+        "room_channels": None if world.rooms is None else world.rooms.channels,
+        "n_scenes": n_scenes,
+        "seed": world.seed,
+        "recipe": asdict(world.recipe),
+    }
 
 
 def make_shard(shard: Shard) -> int:
@@ -165,7 +154,7 @@ def _is_whole(shard: Path) -> bool:
     return manifest.is_file() and all((shard / row["file"]).is_file() for row in read_json_lines(manifest))
 
 
-def _wanted_splits(n_scenes: dict[str, int]) -> dict[str, int]:
+def wanted_splits(n_scenes: dict[str, int]) -> dict[str, int]:
     """The splits that are to have scenes, in their order."""
     unknown = sorted(set(n_scenes) - set(SPLITS))
     if unknown:
@@ -192,8 +181,8 @@ def _differences(there: Any, wanted: dict[str, Any]) -> list[str]:
 def _make_scene(shard: Shard, index: int, folder: Path) -> dict[str, Any]:
     """Draws, renders and writes one scene and returns its line of the manifest."""
     try:
-        scene = draw_scene(shard.recipe, shard.geometry, shard.speech, shard.noise, shard.split, index, shard.seed)
-        mixture, measured = render(scene, shard.geometry)
+        scene = draw_scene(shard.world, shard.split, index)
+        mixture, measured = render(scene, shard.world.geometry)
     except ValueError as error:
         raise ValueError(f"scene {shard.split}-{index:06d}: {error}") from None
     file = folder / f"{scene.id}.wav"
@@ -217,16 +206,7 @@ def _write_stems(path: Path, mixture: Mixture, sample_rate: int) -> dict[str, fl
     return scales
 
 
-def _shards(
-    out: Path,
-    split: str,
-    n_scenes: int,
-    seed: int,
-    recipe: Recipe,
-    geometry: ArrayGeometry,
-    speech: Corpus,
-    noise: Corpus,
-) -> Iterator[Shard]:
+def shards_of(out: Path, split: str, n_scenes: int, world: World) -> Iterator[Shard]:
+    """The shards of a split in order."""
     for first in range(0, n_scenes, SHARD_SCENES):
-        last = min(first + SHARD_SCENES, n_scenes)
-        yield Shard(out, split, first, last, seed, recipe, geometry, speech, noise)
+        yield Shard(out, split, first, min(first + SHARD_SCENES, n_scenes), world)

@@ -5,14 +5,18 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-import scipy.fft
 
 from arrayse.geometry import ArrayGeometry
 from arrayse.mixture import Mixture, mean_power, snr_db, snr_gain
-from simulate.corpus import read_excerpt
-from simulate.noise import diffuse_noise, sensor_noise
-from simulate.rir import early_part, room_responses
-from simulate.scene import Scene
+from simulate.convolution import convolve, mix_images
+from simulate.devices import place_mics, record, self_noise
+from simulate.excerpts import Excerpt, read_excerpt
+from simulate.motion import convolve_moving
+from simulate.noise import babble, diffuse_noise, sensor_noise
+from simulate.respond import PlaceResponder, Responder, responder_of
+from simulate.rir import early_part
+from simulate.scene import RENDER, Scene
+from simulate.wind import wind_noise
 
 
 def render(scene: Scene, geometry: ArrayGeometry) -> tuple[Mixture, dict[str, Any]]:
@@ -20,73 +24,108 @@ def render(scene: Scene, geometry: ArrayGeometry) -> tuple[Mixture, dict[str, An
 
     Args:
         scene: what is where and plays what.
-        geometry: the array that stands at ``scene.mic_positions``.
+        geometry: the array as it was drawn.
 
     Returns:
         The mixture at the scene's own SNR and level, and what was measured on the way: ``rt60_measured``,
         ``snr_db_measured``, ``engine``.
 
     Raises:
-        ValueError: see :func:`simulate.rir.room_responses`; a source that is silent, a file that cannot be
+        ValueError: see :class:`simulate.respond.PlaceResponder`; a source that is silent, a file that cannot be
             read.
     """
-    rng = np.random.default_rng([*scene.seed, 1])  # the scene's own draws used the seed without the 1
-    response = room_responses(
-        np.array(scene.room_dim),
-        scene.rt60,
-        np.array(scene.source_positions),
-        np.array(scene.mic_positions),
-        scene.sample_rate,
-    )
-    dry = np.stack([read_excerpt(e, scene.sample_rate, scene.n_samples) for e in scene.source_excerpts])
-    early = early_part(response, scene.early_ms, scene.sample_rate)
-    speech, target = convolve(np.stack([dry[0], dry[0]]), np.stack([response.full[0], early[0]]))
-    images = convolve(dry[1:], response.full[1:])
-    noise = _mix_noise(scene, geometry, images, rng)
+    rng = np.random.default_rng([*scene.seed, RENDER])
+    responder = responder_of(scene, geometry)
+    dry = _dry(scene)
+    speech, target, measured = _voice(scene, responder, dry[0])
+    noise = _noise(scene, geometry, responder, dry, rng)
 
     ref = geometry.ref_mic
-    if mean_power(speech[ref]) == 0:
-        silent = scene.source_excerpts[0].pieces[0]["path"]
-        raise ValueError(f"target: expected sound, got silence from {silent}")
-    level = 10 ** (scene.level_dbfs / 20) / np.sqrt(mean_power(speech[ref]))
+    speech, target, noise = (record(stem, scene.device, scene.sample_rate) for stem in (speech, target, noise))
+    noise = _with_sensors(scene, noise, ref, rng)
+    level = np.float32(10 ** (scene.level_dbfs / 20) / np.sqrt(mean_power(speech[ref])))
     speech, target = level * speech, level * target
-    noise = snr_gain(speech[ref], noise[ref], scene.snr_db) * noise
-    measured = {
-        "rt60_measured": response.rt60,
-        "snr_db_measured": snr_db(speech[ref], noise[ref]),
-        "engine": response.engine,
-    }
-    mixture = Mixture(speech.astype(np.float32), target.astype(np.float32), noise.astype(np.float32), ref)
-    return mixture, measured
+    noise = np.float32(snr_gain(speech[ref], noise[ref], scene.snr_db)) * noise
+    measured["snr_db_measured"] = snr_db(speech[ref], noise[ref])
+    return Mixture(speech, target, noise, ref, scene.device.converter), measured
 
 
-def convolve(dry: np.ndarray, responses: np.ndarray) -> np.ndarray:
-    """Linear convolution of each source with its responses, cut to the length of the source.
-
-    Args:
-        dry: (n_sources, n_samples).
-        responses: (n_sources, n_mics, n_taps).
-
-    Returns:
-        (n_sources, n_mics, n_samples).
-    """
-    n_samples = dry.shape[-1]
-    n_fft = scipy.fft.next_fast_len(n_samples + responses.shape[-1] - 1, real=True)
-    spectra = scipy.fft.rfft(dry, n_fft)[:, None] * scipy.fft.rfft(responses, n_fft)
-    return scipy.fft.irfft(spectra, n_fft)[..., :n_samples]
+def _dry(scene: Scene) -> np.ndarray:
+    """What the sources play, (n_sources, n_samples)."""
+    waves = [read_excerpt(excerpt, scene.sample_rate, scene.n_samples) for excerpt in scene.source_excerpts]
+    for number, (wave, excerpt) in enumerate(zip(waves, scene.source_excerpts, strict=True)):
+        if not wave.any():
+            what = "interferer" if number else "target"
+            raise ValueError(f"{what}: expected sound, got silence from {excerpt.pieces[0]['path']}")
+    return np.stack(waves)
 
 
-def _mix_noise(scene: Scene, geometry: ArrayGeometry, images: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    """Interferer images (n_sources, n_mics, n_samples) + diffuse + sensor noise at their relative levels."""
+def _voice(scene: Scene, responder: Responder, dry: np.ndarray) -> tuple[np.ndarray, np.ndarray, dict[str, Any]]:
+    """Reverberant and direct (or early) image of the target, (n_mics, n_samples) each, and facts of its room."""
+    if responder.moves(0):
+        assert isinstance(responder, PlaceResponder)
+        response = responder.on_the_way(0)
+        early = early_part(response, scene.early_ms, scene.sample_rate)
+        when = responder.switch_at(0)
+        speech, target = (convolve_moving(dry, part, response.lead, when) for part in (response.full, early))
+    else:
+        response = responder.at_rest([0])
+        early = early_part(response, scene.early_ms, scene.sample_rate)
+        both = np.concatenate([response.full, early], axis=1)  # their dry signal is transformed once
+        speech, target = np.split(convolve(dry[None], both, response.lead)[0], 2)
+    return speech, target, {"rt60_measured": response.rt60, "engine": response.engine}
+
+
+def _noise(
+    scene: Scene, geometry: ArrayGeometry, responder: Responder, dry: np.ndarray, rng: np.random.Generator
+) -> np.ndarray:
+    """Interferers, diffuse noise and wind at their relative levels, (n_mics, n_samples)."""
     ref = geometry.ref_mic
-    power = np.array([mean_power(image[ref]) for image in images])
-    if not power.all():
-        silent = scene.source_excerpts[1 + int(np.argmin(power))].pieces[0]["path"]
-        raise ValueError(f"interferer: expected sound, got silence from {silent}")
-    gains = np.sqrt(10 ** (np.array(scene.source_levels_db[1:]) / 10) / power)
-    noise = np.einsum("s,smn->mn", gains, images)
-    source = read_excerpt(scene.diffuse_excerpt, scene.sample_rate, scene.n_samples)
-    diffuse = diffuse_noise(source, geometry, scene.sample_rate, rng)
-    noise = noise + snr_gain(noise[ref], diffuse[ref], -scene.diffuse_db) * diffuse
-    sensors = sensor_noise(geometry.n_mics, scene.n_samples, rng)
-    return noise + snr_gain(noise[ref], sensors[ref], -scene.sensor_db) * sensors
+    noise = _interferers(scene, responder, dry, ref)
+    places = place_mics(geometry.positions, scene.device)
+    tracks = np.stack([_track(scene, track) for track in scene.diffuse_excerpts])
+    diffuse = diffuse_noise(tracks, places, scene.sample_rate, rng, scene.background.coherence)
+    noise = noise + np.float32(snr_gain(noise[ref], diffuse[ref], -scene.diffuse_db)) * diffuse
+    if scene.wind_db is None or scene.wind_speed is None:
+        return noise
+    azimuth = float(rng.uniform(-180, 180))
+    wind = wind_noise(places, scene.n_samples, scene.sample_rate, rng, scene.wind_speed, azimuth)
+    return noise + np.float32(snr_gain(noise[ref], wind[ref], -scene.wind_db)) * wind
+
+
+def _interferers(scene: Scene, responder: Responder, dry: np.ndarray, ref: int) -> np.ndarray:
+    """Sum of the interferers' images, each at its level at the reference microphone."""
+    numbers = range(1, len(dry))
+    resting = [number for number in numbers if not responder.moves(number)]
+    noise = np.zeros((0,), np.float32)
+    if resting:
+        response = responder.at_rest(resting)
+        levels = [scene.source_levels_db[number] for number in resting]
+        noise, _ = mix_images(dry[resting], response.full, ref, levels, response.lead)
+    for number in sorted(set(numbers) - set(resting)):
+        assert isinstance(responder, PlaceResponder)
+        response = responder.on_the_way(number)
+        image = convolve_moving(dry[number], response.full, response.lead, responder.switch_at(number))
+        gain = 10 ** (scene.source_levels_db[number] / 20) / np.sqrt(mean_power(image[ref]))
+        noise = np.float32(gain) * image + (noise if noise.size else 0)
+    return noise
+
+
+def _track(scene: Scene, voices: list[Excerpt]) -> np.ndarray:
+    """One noise recording, or the babble of several voices, (n_samples,)."""
+    waves = [read_excerpt(voice, scene.sample_rate, scene.n_samples) for voice in voices]
+    return babble(np.stack(waves)) if len(waves) > 1 else waves[0]
+
+
+def _with_sensors(scene: Scene, noise: np.ndarray, ref: int, rng: np.random.Generator) -> np.ndarray:
+    """Noise (n_mics, n_samples) with what microphones and amplifiers add, whose self-noise is relative to the speech.
+
+    Where the self-noise alone is louder than the SNR allows, nothing else is left, and it will be lowered to the SNR.
+    """
+    sensors = sensor_noise(*noise.shape, rng).astype(np.float32)
+    noise = noise + np.float32(snr_gain(noise[ref], sensors[ref], -scene.sensor_db)) * sensors
+    if scene.device.self_noise_dba is None:
+        return noise
+    own = self_noise(scene.device, scene.n_samples, scene.sample_rate, rng)  # re speech of unit power
+    rest = max(10 ** (-scene.snr_db / 10) - mean_power(own[ref]), 0.0)
+    return (np.sqrt(rest / mean_power(noise[ref])) * noise + own).astype(np.float32)

@@ -1,63 +1,121 @@
-"""Room impulse responses: one interface, today one engine (pyroomacoustics' image sources, the reference).
+"""Room impulse responses: one interface, two engines, walls fitted to the asked RT60.
 
-Facts about the engine that this file deals with: its result depends on the number of threads, it high-passes
-by default, it delays the direct path by half of its fractional-delay filter, and a wall absorption from
-Sabine's formula misses the asked RT60 by up to half.
+A wall absorption from a formula (Sabine, Eyring) misses the asked RT60 by up to half, so the walls are corrected until
+the reverberation time that is measured on the responses themselves is the asked one.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 
 import numpy as np
 
-from arrayse.geometry import SPEED_OF_SOUND
+from simulate import reference
+from simulate.decay import measure_rt60, shoebox_rt60
+from simulate.highpass import high_passed
+from simulate.room import OCTAVE_BANDS, SABINE, Room
 
-SABINE = 24 * np.log(10) / SPEED_OF_SOUND
-"""Sabine's constant in s/m: RT60 = SABINE x volume / (surface x absorption)."""
+LEAD = 40
+"""Samples of a response before the moment of emission: half of the 81 taps by which both engines interpolate."""
 
+TOLERANCE = 0.01
+"""Relative error of RT60 at which the fit of the walls ends."""
+
+MAX_CORRECTIONS = 6
 MAX_ABSORPTION = 0.99
-"""Most energy that the walls may take in a correction: with 1 the room would have no reflections."""
-
-CORRECTIONS = 2
-"""Fixed-point corrections of the wall absorption; each measures one response."""
+"""Most energy that a wall may take: with 1 the room would have no reflections."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class RoomResponse:
     """Responses of one room from every source to every microphone.
 
     Attributes:
-        full: (n_sources, n_mics, n_taps), direct path and reflections; sample 0 is the moment of emission.
+        full: (n_sources, n_mics, lead + n_taps) float32, direct path and reflections.
         direct: same shape, the direct path alone: amplitude 1/distance, delay distance/c.
         rt60: measured T30 in seconds: mean over the sources at the first microphone, without those whose
             direct path hides the decay.
         engine: name and version.
+        lead: the sample that is the moment of emission.
     """
 
     full: np.ndarray
     direct: np.ndarray
     rt60: float
     engine: str
+    lead: int = LEAD
 
 
-def shortest_rt60(room_dim: np.ndarray) -> float:
-    """RT60 in seconds of a room whose walls absorb everything, by Sabine's formula: the least to ask for."""
-    volume = float(np.prod(room_dim))
-    return SABINE * volume / _surface(room_dim)
+@dataclass(frozen=True, eq=False)
+class FittedRoom:
+    """A room whose walls are known.
+
+    Attributes:
+        room: the room.
+        reflection: (n_bands, 6) pressure reflection coefficients of west, east, south, north, floor, ceiling; one
+            band, or those of OCTAVE_BANDS.
+        rt60: measured T30 in seconds.
+        sample_rate: Hz.
+    """
+
+    room: Room
+    reflection: np.ndarray
+    rt60: float
+    sample_rate: int
+
+    @property
+    def n_taps(self) -> int:
+        """Length of its responses after the moment of emission: the longest RT60 of its bands."""
+        return round(self.room.rt60 * float(self.room.acoustics.band_factors.max()) * self.sample_rate)
+
+    @property
+    def engine(self) -> str:
+        """Name and version of what computes its responses."""
+        return "ism" if self.room.acoustics.engine == "ism" else reference.name()
+
+    @property
+    def bands(self) -> np.ndarray | None:
+        """Octave centre frequencies in Hz of the reflection coefficients; None if they are those of all frequencies."""
+        return np.array(OCTAVE_BANDS) if len(self.reflection) > 1 else None
+
+    def full(self, sources: np.ndarray, mics: np.ndarray) -> np.ndarray:
+        """Direct path and reflections above 20 Hz, (n_sources, n_mics, LEAD + n_taps) float32."""
+        return _full(self.room, self.reflection, sources, mics, self.sample_rate, self.n_taps)
+
+    def direct(self, sources: np.ndarray, mics: np.ndarray) -> np.ndarray:
+        """The direct path alone, as :meth:`full`."""
+        if self.room.acoustics.engine == "ism":
+            from simulate import ism
+
+            direct = ism.direct_responses(sources, mics, self.sample_rate, self.n_taps)
+        else:
+            direct = reference.direct_responses(self.room, sources, mics, self.sample_rate, self.n_taps)
+        return high_passed(direct, self.sample_rate)
 
 
-def room_responses(
-    room_dim: np.ndarray, rt60: float, sources: np.ndarray, mics: np.ndarray, sample_rate: int
-) -> RoomResponse:
-    """Simulates a shoebox room with walls of one absorption by the image-source method.
+def room_responses(room: Room, sources: np.ndarray, mics: np.ndarray, sample_rate: int) -> RoomResponse:
+    """Simulates a room whose walls are fitted to its RT60.
 
     Args:
-        room_dim: (3,) metres.
-        rt60: asked reverberation time in seconds.
-        sources: (n_sources, 3) positions in metres, a corner of the room being the origin.
+        room: size, RT60 and how to compute.
+        sources: (n_sources, 3) positions in metres.
+        mics: (n_mics, 3) positions in metres.
+        sample_rate: Hz.
+
+    Raises:
+        ValueError: see :func:`fit_room`.
+    """
+    fitted = fit_room(room, sources, mics, sample_rate)
+    full, direct = fitted.full(sources, mics), fitted.direct(sources, mics)
+    return RoomResponse(full, direct, fitted.rt60, fitted.engine)
+
+
+def fit_room(room: Room, sources: np.ndarray, mics: np.ndarray, sample_rate: int) -> FittedRoom:
+    """Finds the walls with which the T30 between the sources and the first microphone is the asked RT60.
+
+    Args:
+        room: size, RT60 and how to compute.
+        sources: (n_sources, 3) positions in metres.
         mics: (n_mics, 3) positions in metres.
         sample_rate: Hz.
 
@@ -65,31 +123,26 @@ def room_responses(
         ValueError: a source or microphone outside the room, a source in the place of a microphone, an RT60
             that the room cannot have.
     """
-    _check_inside(room_dim, sources, "source")
-    _check_inside(room_dim, mics, "microphone")
-    if not shortest_rt60(room_dim) <= rt60 < np.inf:
-        size = " x ".join(f"{side:.2f}" for side in room_dim)
-        least = f"at least {shortest_rt60(room_dim):.3f} s"
-        raise ValueError(f"rt60: expected {least} in a room of {size} m, got {rt60:g} s")
+    room.check()
+    room.check_inside(sources, "source")
+    room.check_inside(mics, "microphone")
     distance = np.linalg.norm(sources[:, None] - mics, axis=-1)
     if not distance.all():
         raise ValueError("source: expected a place apart from the microphones, got that of one of them")
-    clear = distance[:, 0] > _least_distance(room_dim, rt60)
-    probe = sources[0] if clear[0] else _far_place(room_dim, mics[0])
-    with _reference_settings() as engine:
-        order = _max_order(room_dim, rt60)
-        absorption, measured = _fit_absorption(room_dim, rt60, order, probe, mics[0], sample_rate)
-        full = _image_sources(room_dim, absorption, order, sources, mics, sample_rate)
-        direct = _image_sources(room_dim, absorption, 0, sources, mics, sample_rate)
-    if clear.any():
-        measured = float(np.mean([measure_rt60(response[0], sample_rate) for response in full[clear]]))
-    n_taps = full.shape[-1]
-    direct = np.pad(direct, ((0, 0), (0, 0), (0, max(0, n_taps - direct.shape[-1]))))[..., :n_taps]
-    return RoomResponse(full, direct, measured, engine)
+    clear = distance[:, 0] > _least_distance(room)
+    probes = sources[clear] if clear.any() else _far_place(room, mics[0])[None]
+    factors = room.acoustics.band_factors
+    fits = {factor: _fit_walls(room, room.rt60 * factor, probes, mics[:1], sample_rate) for factor in set(factors)}
+    if len(fits) == 1:
+        absorbed, measured = fits[factors[0]]
+        return FittedRoom(room, _reflection(room, absorbed)[None], measured, sample_rate)
+    reflection = np.stack([_reflection(room, fits[factor][0]) for factor in factors])
+    measured = float(np.mean([fits[factor][1] / factor for factor in factors]))
+    return FittedRoom(room, reflection, measured, sample_rate)
 
 
 def early_part(response: RoomResponse, early_ms: float, sample_rate: int) -> np.ndarray:
-    """Direct path plus the reflections that arrive within ``early_ms`` after it: (n_sources, n_mics, n_taps).
+    """Direct path plus the reflections that arrive within ``early_ms`` after it, as ``response.full``.
 
     0 ms gives the direct path alone.
     """
@@ -97,113 +150,74 @@ def early_part(response: RoomResponse, early_ms: float, sample_rate: int) -> np.
         return response.direct
     arrival = np.abs(response.direct).argmax(axis=-1)
     last = arrival + round(early_ms * 1e-3 * sample_rate)
-    return np.where(np.arange(response.full.shape[-1]) <= last[..., None], response.full, 0.0)
+    return np.where(np.arange(response.full.shape[-1]) <= last[..., None], response.full, np.float32(0))
 
 
-def measure_rt60(response: np.ndarray, sample_rate: int) -> float:
-    """Reverberation time T30 in seconds from one response (n_taps,).
-
-    It is 60 dB over the slope of the backward-integrated energy from -5 to -35 dB, after Schroeder, "New
-    method of measuring reverberation time", JASA 37 (1965), and ISO 3382-1. An anechoic response drops at
-    once: 0.
-
-    Raises:
-        ValueError: a response without energy.
-    """
-    if not response.any():
-        raise ValueError("response: expected an impulse response, got silence")
-    energy = np.cumsum(response[::-1].astype(np.float64) ** 2)[::-1]
-    decay_db = 10 * np.log10(np.maximum(energy / energy[0], 1e-30))
-    start, stop = (int(np.argmax(decay_db <= level)) for level in (-5.0, -35.0))
-    if stop - start < 2:  # no decay to fit
-        return 0.0
-    seconds = np.arange(start, stop) / sample_rate
-    slope = np.polyfit(seconds, decay_db[start:stop], 1)[0]
-    return float(-60.0 / slope)
-
-
-@contextmanager
-def _reference_settings() -> Iterator[str]:
-    """Sets the engine's process-wide constants for exact, repeatable responses and puts them back."""
-    import pyroomacoustics
-
-    wanted = {"num_threads": 1, "rir_hpf_enable": False, "c": SPEED_OF_SOUND}
-    before = {name: pyroomacoustics.constants.get(name) for name in wanted}
-    for name, value in wanted.items():
-        pyroomacoustics.constants.set(name, value)
-    try:
-        yield f"pyroomacoustics {pyroomacoustics.__version__}"
-    finally:
-        for name, value in before.items():
-            pyroomacoustics.constants.set(name, value)
-
-
-def _fit_absorption(
-    room_dim: np.ndarray, rt60: float, order: int, source: np.ndarray, mic: np.ndarray, sample_rate: int
+def _fit_walls(
+    room: Room, rt60: float, sources: np.ndarray, mics: np.ndarray, sample_rate: int
 ) -> tuple[float, float]:
-    """Absorption of the walls that gives the RT60 between two places, and the RT60 measured last."""
-    absorption = 1 - np.exp(-SABINE * np.prod(room_dim) / (_surface(room_dim) * rt60))  # Eyring
-    measured = rt60
-    for _ in range(CORRECTIONS):
-        response = _image_sources(room_dim, absorption, order, source[None], mic[None], sample_rate)
-        measured = measure_rt60(response[0, 0], sample_rate)
-        absorption = min(1 - (1 - absorption) ** (measured / rt60), MAX_ABSORPTION)
-    return absorption, measured
+    """The absorption exponent k (energy reflection exp(-k x weight)) that gives an RT60, and the RT60 measured."""
+    weights = np.array(room.acoustics.walls)
+    most = -np.log(1 - MAX_ABSORPTION) / weights.max()
+    if room.acoustics.floor_plan is None:
+        absorbed = shoebox_rt60(room.dim, weights) / rt60
+    else:
+        absorbed = SABINE * room.volume / (room.surface * rt60)  # Eyring
+    tried: list[tuple[float, float]] = []
+    absorbed = min(absorbed, most)
+    while True:
+        reflection = _reflection(room, absorbed)[None]
+        responses = _full(room, reflection, sources, mics, sample_rate, round(rt60 * sample_rate))
+        measured = float(np.mean([measure_rt60(response[0], sample_rate) for response in responses]))
+        tried.append((absorbed, measured))
+        if abs(measured / rt60 - 1) <= TOLERANCE or (absorbed == most and measured > rt60):
+            return absorbed, measured
+        if len(tried) > MAX_CORRECTIONS:
+            return min(tried, key=lambda trial: abs(trial[1] - rt60))
+        absorbed = min(absorbed * (measured / rt60) ** (1 / _slope(tried)), most)
 
 
-def _least_distance(room_dim: np.ndarray, rt60: float) -> float:
+def _slope(tried: list[tuple[float, float]]) -> float:
+    """By how many per cent RT60 falls when absorption rises by one, from the last two trials (absorption, RT60)."""
+    if len(tried) < 2:
+        return 1.0
+    (before, long), (after, short) = np.log(tried[-2:])
+    return float(np.clip((long - short) / (after - before), 0.5, 2.0)) if after != before else 1.0
+
+
+def _reflection(room: Room, absorbed: float) -> np.ndarray:
+    """Pressure reflection (6,) of walls that absorb exp(-k x weight) of the energy."""
+    return np.exp(-absorbed * np.array(room.acoustics.walls) / 2)
+
+
+def _full(
+    room: Room, reflection: np.ndarray, sources: np.ndarray, mics: np.ndarray, sample_rate: int, n_taps: int
+) -> np.ndarray:
+    if room.acoustics.engine == "ism":
+        from simulate import ism
+
+        bands = np.array(OCTAVE_BANDS) if len(reflection) > 1 else None
+        walls = reflection if len(reflection) > 1 else reflection[0]
+        threshold, density = room.acoustics.threshold, room.acoustics.tail_density
+        responses = ism.image_responses(
+            room.dim, walls, sources, mics, sample_rate, n_taps, threshold=threshold, max_density=density, bands=bands
+        )
+    else:
+        responses = reference.image_responses(room, reflection, sources, mics, sample_rate, n_taps)
+    return high_passed(responses, sample_rate)
+
+
+def _least_distance(room: Room) -> float:
     """Metres from which on a direct path is less than 20 dB above the reverberation, so that T30 tells of it.
 
     A tenth of the critical distance, 0.057 sqrt(volume / rt60).
     """
-    return float(0.0057 * np.sqrt(np.prod(room_dim) / rt60))
+    return float(0.0057 * np.sqrt(room.volume / room.rt60))
 
 
-def _far_place(room_dim: np.ndarray, mic: np.ndarray) -> np.ndarray:
-    """A place in the room at least a quarter of its sides away from the microphone."""
-    return max(0.25 * room_dim, 0.75 * room_dim, key=lambda place: float(np.linalg.norm(place - mic)))
-
-
-def _image_sources(
-    room_dim: np.ndarray,
-    absorption: float,
-    order: int,
-    sources: np.ndarray,
-    mics: np.ndarray,
-    sample_rate: int,
-) -> np.ndarray:
-    """Responses (n_sources, n_mics, n_taps) of all images up to an order, sample 0 being the emission."""
-    import pyroomacoustics
-
-    walls = pyroomacoustics.Material(absorption)
-    room = pyroomacoustics.ShoeBox(room_dim, fs=sample_rate, materials=walls, max_order=order, air_absorption=False)
-    for source in sources:
-        room.add_source(source)
-    room.add_microphone_array(mics.T)
-    room.compute_rir()
-    delay = pyroomacoustics.constants.get("frac_delay_length") // 2
-    length = max(len(room.rir[m][s]) for m in range(len(mics)) for s in range(len(sources))) - delay
-    responses = np.zeros((len(sources), len(mics), length))
-    for mic, row in enumerate(room.rir):
-        for source, response in enumerate(row):
-            responses[source, mic, : len(response) - delay] = response[delay:]
-    return responses
-
-
-def _max_order(room_dim: np.ndarray, rt60: float) -> int:
-    """Reflection order that holds every image within c·rt60: one of order n lies n shortest steps away."""
-    sides = np.sort(room_dim)
-    shortest_step = sides[0] * sides[1] / np.hypot(sides[0], sides[1])
-    return int(np.ceil(SPEED_OF_SOUND * rt60 / shortest_step))
-
-
-def _surface(room_dim: np.ndarray) -> float:
-    x, y, z = room_dim
-    return float(2 * (x * y + y * z + x * z))
-
-
-def _check_inside(room_dim: np.ndarray, positions: np.ndarray, what: str) -> None:
-    for position in positions:
-        if not ((position > 0) & (position < room_dim)).all():
-            room, place = np.round(room_dim, 2).tolist(), np.round(position, 2).tolist()
-            raise ValueError(f"{what}: expected a place inside the room {room} m, got {place}")
+def _far_place(room: Room, mic: np.ndarray) -> np.ndarray:
+    """A place in the room, far from the microphone: of some in it the furthest."""
+    shares = np.linspace(0.25, 0.75, 3)
+    places = np.stack(np.meshgrid(*(shares * side for side in room.dim)), axis=-1).reshape(-1, 3)
+    inside = places[room.contains(places)]
+    return inside[np.linalg.norm(inside - mic, axis=1).argmax()]

@@ -18,7 +18,8 @@ from hypothesis import settings
 from arrayse.geometry import circular
 from simulate.corpus import load_corpus
 from simulate.generate import generate
-from simulate.scene import Recipe
+from simulate.recipe import Recipe
+from simulate.scene import World
 from tests.tiny_scenes import Corpora
 
 settings.register_profile("arrayse", deadline=None)  # no test depends on the speed of the machine
@@ -96,7 +97,7 @@ def tiny_dataset(tiny_corpus: Path, tiny_recipe: Recipe, tmp_path_factory: pytes
     out = tmp_path_factory.mktemp("dataset") / "tiny"
     speech, noise = (load_corpus(str(tiny_corpus), kind, SAMPLE_RATE) for kind in ("speech", "noise"))
     n_scenes = {"train": 6, "valid": 2, "test": 2}
-    generate(out, tiny_recipe, circular(), speech, noise, n_scenes, seed=7, workers=1)
+    generate(out, World(tiny_recipe, circular(), speech, noise, 7), n_scenes, workers=1)
     return out
 
 

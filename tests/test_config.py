@@ -13,7 +13,7 @@ from arrayse.config import ConfigError, check_values, find_config, read_array, r
 from arrayse.models import FTJNF
 from arrayse.schema import SCHEMAS, TrainConfig, locate
 from arrayse.train import FitSettings
-from simulate.scene import Recipe
+from simulate.recipe import Recipe, recipe_from
 
 TRAIN = ["train/teacher", "data=d", "out=o"]
 
@@ -39,7 +39,7 @@ def test_defaults_are_those_of_the_classes() -> None:
     signature = inspect.signature(FTJNF).parameters
     for name in ("preset", "freq_hidden", "time_hidden", "causal"):
         assert values["model"][name] == signature[name].default
-    assert Recipe(**read_config("simulate", ["out=o"])["recipe"]) == Recipe()
+    assert recipe_from(read_config("simulate", ["out=o"])["recipe"]) == Recipe()
 
 
 def test_all_errors_are_told_at_once_with_the_nearest_name() -> None:

@@ -12,7 +12,7 @@ from arrayse.kd import METHODS, build_term
 from arrayse.models import build_enhancer
 from arrayse.quickstart import TRAININGS
 from arrayse.train import FitSettings
-from simulate.scene import Recipe
+from simulate.recipe import recipe_from
 
 ROOT = Path(__file__).parents[1]
 FILES = sorted([*config_root().glob("*/*.yaml"), *ROOT.glob("experiments/*/*.yaml")])
@@ -45,7 +45,7 @@ def test_a_config_builds(path: Path) -> None:
     base = ["student"] if kind == "distill" else []  # a distillation is merged after the config of its student
     values = read_config(verb, [*base, str(path), *NEEDED[kind]])
     if verb == "simulate":
-        Recipe(**values["recipe"])
+        recipe_from(values["recipe"])
         read_array(values["array"])
     if verb in ("train", "distill"):
         FitSettings(**values["fit"])

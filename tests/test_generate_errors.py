@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 from dataclasses import replace
 from pathlib import Path
@@ -11,18 +12,18 @@ import numpy as np
 import pytest
 import soundfile
 
-from arrayse.geometry import circular, linear
+from arrayse.geometry import linear
 from arrayse.mixture import open_dataset
-from simulate import generate as module
 from simulate.corpus import load_corpus
 from simulate.generate import generate
-from simulate.scene import Recipe
-from tests.tiny_scenes import N_SCENES, RATE, Corpora, hashes, make
+from simulate.recipe import Recipe
+from simulate.scene import draw_scene
+from tests.tiny_scenes import N_SCENES, RATE, Corpora, hashes, make, tiny_world
 
 
 def test_a_shard_that_lost_a_file_is_told_and_made_again(corpora: Corpora, recipe: Recipe, tmp_path: Path) -> None:
     out = tmp_path / "data"
-    generate(out, recipe, circular(), *corpora, {"train": 2}, 5, 1)
+    generate(out, tiny_world(corpora, recipe), {"train": 2}, 1)
     before = hashes(out)
     lost = open_dataset(out).entries("train")[1].path
     lost.unlink()
@@ -30,29 +31,32 @@ def test_a_shard_that_lost_a_file_is_told_and_made_again(corpora: Corpora, recip
         ValueError, match=r"train-000001\.wav: expected the stems of a scene, got no file: run the same"
     ):
         open_dataset(out).entries("train")
-    generate(out, recipe, circular(), *corpora, {"train": 2}, 5, 1)
+    generate(out, tiny_world(corpora, recipe), {"train": 2}, 1)
     assert hashes(out) == before
 
 
 def test_another_dataset_in_the_folder(corpora: Corpora, recipe: Recipe, tmp_path: Path) -> None:
     out = tmp_path / "data"
-    generate(out, recipe, circular(), *corpora, {"train": 1}, 5, 1)
+    generate(out, tiny_world(corpora, recipe), {"train": 1}, 1)
     before = hashes(out)
     other = replace(recipe, rt60=[0.1, 0.12], seconds=0.3)
     one_noise_less = replace(corpora[1], splits={**corpora[1].splits, "train": corpora[1].files("train")[1:]})
+    first, *others = corpora[1].files("train")
+    changed = replace(corpora[1], splits={**corpora[1].splits, "train": [replace(first, sha256="0"), *others]})
     message = "expected an empty folder or the same dataset, got one with other "
     for arguments, names in (
-        ((other, circular(), *corpora, {"train": 1}, 5), r"recipe\.seconds, recipe\.rt60"),
-        ((recipe, linear(2), *corpora, {"train": 1}, 5), r"array\.positions, array\.name"),
-        ((recipe, circular(), *corpora, {"train": 1, "test": 1}, 5), r"n_scenes\.test"),
-        ((recipe, circular(), *corpora, {"train": 1}, 6), "seed"),
-        ((recipe, circular(), corpora[0], one_noise_less, {"train": 1}, 5), "noise_files"),
+        ((tiny_world(corpora, other), {"train": 1}), r"recipe\.seconds, recipe\.rt60"),
+        ((tiny_world(corpora, recipe, linear(2)), {"train": 1}), r"array\.positions, array\.name"),
+        ((tiny_world(corpora, recipe), {"train": 1, "test": 1}), r"n_scenes\.test"),
+        ((tiny_world(corpora, recipe, seed=6), {"train": 1}), "seed"),
+        ((tiny_world((corpora[0], one_noise_less), recipe), {"train": 1}), "noise_files"),
+        ((tiny_world((corpora[0], changed), recipe), {"train": 1}), "noise_files"),
     ):
         with pytest.raises(ValueError, match=rf"data: {message}{names}$"):
             generate(out, *arguments, 1)
     same = replace(recipe, rt60=(0.1, 0.11))  # type: ignore[arg-type]  # a tuple is a list to JSON
     moved = replace(corpora[0], source="the same files under another name")
-    generate(out, same, circular(), moved, corpora[1], {"train": 1}, 5, 1)
+    generate(out, tiny_world((moved, corpora[1]), same), {"train": 1}, 1)
     assert hashes(out) == before
 
 
@@ -79,22 +83,23 @@ def test_an_empty_split_writes_nothing(corpora: Corpora, recipe: Recipe, tmp_pat
     with pytest.raises(ValueError, match=r"speech corpus .*: expected files in split valid, got none"):
         make(tmp_path / "data", (empty, noise), recipe)
     assert not (tmp_path / "data").exists()
-    generate(tmp_path / "data", recipe, circular(), empty, noise, {"train": 1, "valid": 0}, 5, 1)
+    generate(tmp_path / "data", tiny_world((empty, noise), recipe), {"train": 1, "valid": 0}, 1)
 
 
 @pytest.mark.parametrize("n_scenes", [{}, {"train": 0}, {"train": -1}, {"train": 1, "test": -2}])
 def test_no_scenes(corpora: Corpora, recipe: Recipe, tmp_path: Path, n_scenes: dict[str, int]) -> None:
     with pytest.raises(ValueError, match="n_scenes: expected one scene or more, got"):
-        generate(tmp_path / "data", recipe, circular(), *corpora, n_scenes, 5, 1)
+        generate(tmp_path / "data", tiny_world(corpora, recipe), n_scenes, 1)
     with pytest.raises(ValueError, match="n_scenes: expected splits of train, valid, test, got dev"):
-        generate(tmp_path / "data", recipe, circular(), *corpora, {**n_scenes, "dev": 3}, 5, 1)
+        generate(tmp_path / "data", tiny_world(corpora, recipe), {**n_scenes, "dev": 3}, 1)
     assert not (tmp_path / "data").exists()
 
 
 def test_a_disk_that_cannot_hold_it(
     corpora: Corpora, recipe: Recipe, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    needed = sum(N_SCENES.values()) * (2 * 15 * 4000 + module.MANIFEST_BYTES)
+    line = json.dumps(draw_scene(tiny_world(corpora, recipe), "test", 0).to_dict())
+    needed = sum(N_SCENES.values()) * (2 * 15 * 4000 + 2 * len(line))
     monkeypatch.setattr(shutil, "disk_usage", lambda path: SimpleNamespace(free=needed - 1))
     with pytest.raises(ValueError, match="GB free on the disk, got"):
         make(tmp_path / "data", corpora, recipe)
@@ -108,8 +113,8 @@ def test_bad_audio_is_told_with_its_scene(recipe: Recipe, tmp_path: Path) -> Non
         rows.append(f"{name}.wav,train,{kind},{name}")
     (tmp_path / "MANIFEST.csv").write_text("\n".join(rows))
     speech, noise = (load_corpus(str(tmp_path), kind, RATE) for kind in ("speech", "noise"))
-    generate(tmp_path / "whole", recipe, circular(), speech, noise, {"train": 2}, 0, 1)
+    generate(tmp_path / "whole", tiny_world((speech, noise), recipe), {"train": 2}, 1)
     soundfile.write(tmp_path / "a.wav", np.tile([0.1, 0.2, np.nan, 0.3, 0.4], 1600), RATE, "FLOAT")
     with pytest.raises(ValueError, match=r"a\.wav: expected finite samples, got 800 NaN"):
-        generate(tmp_path / "data", recipe, circular(), speech, noise, {"train": 2}, 0, 1)
+        generate(tmp_path / "data", tiny_world((speech, noise), recipe), {"train": 2}, 1)
     assert not (tmp_path / "data").exists()

@@ -12,12 +12,12 @@ import pytest
 ROOT = Path(__file__).parents[1]
 
 LAYERS = {
-    0: ("geometry", "files", "audio", "mixture", "parallel", "provenance"),
+    0: ("geometry", "files", "audio", "converter", "mixture", "cluster", "parallel", "provenance"),
     1: ("taps",),
     2: ("frontend", "losses", "metrics", "statistics", "objectives"),
     3: ("models", "kd"),
     4: ("data", "processes", "checkpoint", "training", "train", "profile", "summary", "evaluate", "report"),
-    5: ("schema", "keys", "config", "verbs", "ui", "quickstart", "doctor", "cli", "__main__"),
+    5: ("schema", "keys", "config", "fresh", "preview", "verbs", "ui", "quickstart", "doctor", "cli", "__main__"),
 }
 LAYER = {name: layer for layer, names in LAYERS.items() for name in names}
 CONFIG_ONLY = {"config", "cli"}

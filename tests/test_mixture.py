@@ -115,6 +115,7 @@ def hand_made(folder: Path, seed: int, n_mics: int = 2, n_samples: int = 400) ->
         "speech_scale": speech_scale,
         "noise_scale": noise_scale,
         "snr_db_measured": snr_db(speech_scale * stems[0][1], noise_scale * stems[1][1]),
+        "device": {"clip_dbfs": None, "bits": None},
     }
     (shard / "manifest.jsonl").write_text(json.dumps(row) + "\n")
     array = replace(linear(n_mics), ref_mic=1).to_dict()

@@ -1,17 +1,30 @@
-"""Tasks over processes: results, errors, and no worker that outlives its parent."""
+"""Tasks over processes: every result once whoever is killed, errors, and no worker that outlives its parent."""
 
 from __future__ import annotations
 
 import contextlib
+import multiprocessing
 import os
+import pickle
 import signal
 import subprocess
 import sys
+import time
+from collections.abc import Callable
+from multiprocessing.connection import wait
+from multiprocessing.process import BaseProcess
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from arrayse.parallel import available_cores, run_tasks
+from arrayse import parallel
+from arrayse.parallel import MOST_DEATHS, available_cores, run_tasks
+
+ROOT = Path(__file__).resolve().parents[1]
+Place = tuple[Path, int]
+"""Where a task notes that it began, and its number."""
+Children = Callable[[], list[BaseProcess]]
 
 
 def square(number: int) -> int:
@@ -28,15 +41,80 @@ def fail_at_three(number: int) -> int:
     return number
 
 
-def die_at_three(number: int) -> int:
-    if number == 3:
+def n_begun(folder: Path, number: int) -> int:
+    """How many times a task began."""
+    path = folder / str(number)
+    return len(path.read_text()) if path.is_file() else 0
+
+
+def begin(place: Place) -> int:
+    folder, number = place
+    with (folder / str(number)).open("a") as file:
+        file.write("x")
+    return n_begun(folder, number)
+
+
+def die_twice_at_three(place: Place) -> int:
+    if begin(place) <= 2 and place[1] == 3:
         os.kill(os.getpid(), signal.SIGKILL)
+    return place[1] ** 2
+
+
+def die_at_three(place: Place) -> int:
+    begin(place)
+    if place[1] == 3:
+        os.kill(os.getpid(), signal.SIGKILL)
+    return place[1]
+
+
+def hold_a_file(place: Place) -> int:
+    """Task 0 ends at once; the others hold a file that they remove when they are ended."""
+    held = place[0] / f"held-{place[1]}"
+    if place[1] > 0:
+        try:
+            held.touch()
+            time.sleep(3600)
+        finally:
+            held.unlink()
+    return place[1]
+
+
+def many_bytes(number: int) -> bytes:
+    return bytes([number]) * 10_000_000  # more than a pipe holds
+
+
+class UnpicklableError(Exception):
+    def __init__(self, what: str, number: int) -> None:
+        super().__init__(f"{what}: got {number}")
+
+
+def fail_strangely(number: int) -> Any:
+    if number == 1:
+        raise UnpicklableError("number", number)
     return number
 
 
-@pytest.mark.parametrize("workers", [1, 2, 9])
-def test_every_task_gives_one_result(workers: int) -> None:
-    assert sorted(run_tasks(square, range(5), workers)) == [0, 1, 4, 9, 16]
+def local_function(number: int) -> Callable[[], int]:
+    return lambda: number
+
+
+def places(folder: Path, n_tasks: int = 6) -> list[Place]:
+    return [(folder, number) for number in range(n_tasks)]
+
+
+@pytest.fixture
+def new_children() -> Children:
+    """Gives the processes that were started since and still live."""
+    before = set(multiprocessing.active_children())
+    return lambda: [child for child in multiprocessing.active_children() if child not in before]
+
+
+# --- results ------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("workers", "n_tasks"), [(1, 4), (2, 4), (3, 2)])
+def test_every_task_gives_one_result(workers: int, n_tasks: int) -> None:
+    assert sorted(run_tasks(square, range(n_tasks), workers)) == [square(number) for number in range(n_tasks)]
 
 
 def test_nothing_to_do() -> None:
@@ -59,15 +137,75 @@ def test_workers_are_other_processes_with_one_thread(monkeypatch: pytest.MonkeyP
         assert "MKL_NUM_THREADS" not in os.environ
 
 
+def test_plain_processes_do_not_need_dask() -> None:
+    code = "import sys, arrayse.parallel; print('dask' in sys.modules, 'distributed' in sys.modules)"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=ROOT, check=True)
+    assert done.stdout.split() == ["False", "False"]
+
+
+def test_there_is_a_core() -> None:
+    assert 1 <= available_cores() <= (os.cpu_count() or 1)
+
+
+# --- killed workers -----------------------------------------------------------------------------------------
+
+
+def test_a_killed_worker_loses_nothing_and_disturbs_nobody(tmp_path: Path) -> None:
+    assert MOST_DEATHS == 3
+    results = list(run_tasks(die_twice_at_three, places(tmp_path), 2))
+    assert sorted(results) == [square(number) for number in range(6)]
+    assert [n_begun(tmp_path, number) for number in range(6)] == [1, 1, 1, 3, 1, 1]
+
+
+def test_a_task_that_kills_every_worker_is_named(tmp_path: Path, new_children: Children) -> None:
+    with pytest.raises(RuntimeError, match="task 4 of 6: expected a worker that survives it, got 3 that were killed"):
+        list(run_tasks(die_at_three, places(tmp_path), 2))
+    assert n_begun(tmp_path, 3) == 3
+    assert new_children() == []
+
+
+def test_workers_killed_in_the_middle_of_their_answers(monkeypatch: pytest.MonkeyPatch, new_children: Children) -> None:
+    """An answer of which the first bytes are there, and no others will come."""
+    kills = iter([True])
+
+    def kill_once(pipes: list[Any]) -> list[Any]:
+        ready = wait(pipes)
+        if next(kills, False):
+            for process in new_children():
+                process.kill()
+                process.join()
+        return ready
+
+    monkeypatch.setattr(parallel, "wait", kill_once)
+    assert sorted(run_tasks(many_bytes, [1, 2], 2)) == [many_bytes(1), many_bytes(2)]
+
+
+# --- errors -------------------------------------------------------------------------------------------------
+
+
 @pytest.mark.parametrize("workers", [1, 2])
-def test_an_error_of_a_task_comes_out(workers: int) -> None:
-    with pytest.raises(ValueError, match="number: expected anything but 3, got 3"):
+def test_an_error_of_a_task_comes_out(workers: int, new_children: Children) -> None:
+    with pytest.raises(ValueError, match="number: expected anything but 3, got 3") as info:
         list(run_tasks(fail_at_three, range(6), workers))
+    assert str(info.value) == "number: expected anything but 3, got 3"
+    assert workers == 1 or "in fail_at_three" in info.value.__notes__[0]  # the traceback of the worker
+    assert new_children() == []
 
 
-def test_a_killed_worker_is_told() -> None:
-    with pytest.raises(RuntimeError, match="workers: expected all to live, got one killed"):
-        list(run_tasks(die_at_three, range(6), 2))
+def test_an_error_that_cannot_be_pickled_still_tells_what_it_was() -> None:
+    with pytest.raises(RuntimeError, match="UnpicklableError: number: got 1"):
+        list(run_tasks(fail_strangely, range(2), 2))
+
+
+def test_a_result_that_cannot_be_pickled_is_an_error() -> None:
+    with pytest.raises((AttributeError, pickle.PicklingError), match="pickle"):
+        list(run_tasks(local_function, range(2), 2))
+
+
+def test_a_function_that_cannot_be_pickled_is_an_error(new_children: Children) -> None:
+    with pytest.raises((AttributeError, pickle.PicklingError), match="pickle"):
+        list(run_tasks(lambda number: number, range(2), 2))
+    assert new_children() == []
 
 
 @pytest.mark.parametrize("workers", [0, -1])
@@ -76,35 +214,70 @@ def test_no_worker_is_an_error(workers: int) -> None:
         list(run_tasks(square, range(3), workers))
 
 
-def test_workers_end_with_a_killed_parent(tmp_path: Path) -> None:
-    """A busy and an idle worker hold the other end of our pipe: it closes when both are gone."""
-    script = tmp_path / "main.py"
-    script.write_text(
-        "import os, signal, time\n"
-        "from arrayse.parallel import run_tasks\n"
-        "def wait(seconds):\n"
-        "    time.sleep(seconds)\n"
-        "    return seconds\n"
-        "if __name__ == '__main__':\n"
-        "    for seconds in run_tasks(wait, [0, 3600], 2):\n"
-        "        os.kill(os.getpid(), signal.SIGKILL)\n"
-    )
-    root = Path(__file__).resolve().parents[1]
-    environment = {**os.environ, "PYTHONPATH": str(root)}
+# --- the end ------------------------------------------------------------------------------------------------
+
+
+def test_a_caller_that_stops_ends_the_workers_which_clean_up(tmp_path: Path, new_children: Children) -> None:
+    results = run_tasks(hold_a_file, places(tmp_path, 3), 2)
+    assert next(results) == 0
+    while len(list(tmp_path.glob("held-*"))) < 2:
+        time.sleep(0.01)
+    results.close()  # type: ignore[attr-defined]
+    assert list(tmp_path.glob("held-*")) == []
+    assert new_children() == []
+
+
+INTERRUPTED = """
+import os, signal, sys, time
+from pathlib import Path
+from arrayse.parallel import run_tasks
+
+HELD = Path(__file__).with_name("held")
+
+def interrupt(task):
+    name, seconds = task
+    if not name:
+        HELD.touch()
+    while name and not HELD.exists():
+        time.sleep(0.01)
+    if name == "SIGINT":
+        os.killpg(0, signal.SIGINT)  # Ctrl-C reaches all processes
+    elif name:
+        os.kill(os.getppid(), signal.Signals[name])
+    time.sleep(seconds)
+
+if __name__ == "__main__":
+    name, seconds, *cluster = sys.argv[1:]
+    try:
+        list(run_tasks(interrupt, [("", int(seconds)), (name, int(seconds))], 2, *cluster))
+        time.sleep(3600)
+    except KeyboardInterrupt:
+        sys.exit(130)
+"""
+
+
+def interrupted(folder: Path, *arguments: str) -> tuple[int, str]:
+    """Exit code and output of a run that got a signal; its workers hold our pipe, so it ends when all are gone."""
+    script = folder / "main.py"
+    script.write_text(INTERRUPTED)
     process = subprocess.Popen(
-        [sys.executable, str(script)],
+        [sys.executable, str(script), *arguments],
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
-        env=environment,
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
         start_new_session=True,
+        text=True,
     )
     try:
-        process.communicate(timeout=600)  # far more than is needed: only a worker that stays reaches it
+        output, _ = process.communicate(timeout=600)  # far more than is needed: only a worker that stays reaches it
     finally:
         with contextlib.suppress(ProcessLookupError):
             os.killpg(process.pid, signal.SIGKILL)
-    assert process.returncode == -signal.SIGKILL
+    return process.returncode, output
 
 
-def test_there_is_a_core() -> None:
-    assert 1 <= available_cores() <= (os.cpu_count() or 1)
+@pytest.mark.parametrize(
+    ("name", "code"), [("SIGKILL", -signal.SIGKILL), ("SIGTERM", -signal.SIGTERM), ("SIGINT", 130)]
+)
+def test_busy_workers_end_with_their_parent(tmp_path: Path, name: str, code: int) -> None:
+    assert interrupted(tmp_path, name, "3600") == (code, "")

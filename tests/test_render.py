@@ -8,15 +8,16 @@ from pathlib import Path
 import numpy as np
 import pytest
 import soundfile
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
 from arrayse.geometry import SPEED_OF_SOUND, circular
 from arrayse.mixture import Mixture, mean_power, open_dataset, snr_db
-from simulate.corpus import Excerpt, load_corpus, read_excerpt
-from simulate.render import convolve, render
+from simulate.corpus import load_corpus
+from simulate.excerpts import Excerpt, read_excerpt
+from simulate.recipe import Recipe
+from simulate.render import render
 from simulate.rir import early_part, room_responses
-from simulate.scene import Recipe, Scene, draw_scene
+from simulate.room import Room
+from simulate.scene import Place, Scene, World, draw_scene
 
 RATE = 16000
 GEOMETRY = replace(circular(), ref_mic=2)
@@ -26,12 +27,17 @@ GEOMETRY = replace(circular(), ref_mic=2)
 def scene(tiny_corpus: Path, tiny_recipe: Recipe) -> Scene:
     speech, noise = (load_corpus(str(tiny_corpus), kind, RATE) for kind in ("speech", "noise"))
     recipe = replace(tiny_recipe, seconds=0.3, n_interferers=[2, 2])
-    return draw_scene(recipe, GEOMETRY, speech, noise, "train", 0, 0)
+    return draw_scene(World(recipe, GEOMETRY, speech, noise, 0), "train", 0)
 
 
 @pytest.fixture(scope="module")
 def mixture(scene: Scene) -> Mixture:
     return render(scene, GEOMETRY)[0]
+
+
+def placed(scene: Scene) -> Place:
+    assert scene.place is not None
+    return scene.place
 
 
 def power_db(wave: np.ndarray) -> float:
@@ -40,26 +46,17 @@ def power_db(wave: np.ndarray) -> float:
 
 def slow_images(scene: Scene, early_ms: float | None = None) -> list[np.ndarray]:
     """Every source convolved with its responses by numpy, mic by mic: (n_mics, n_samples) each."""
-    room, sources, mics = map(np.array, (scene.room_dim, scene.source_positions, scene.mic_positions))
-    response = room_responses(room, scene.rt60, sources, mics, scene.sample_rate)
+    place = placed(scene)
+    room = Room(np.array(place.room_dim), place.rt60, place.acoustics)
+    sources, mics = np.array(place.source_positions), np.array(place.mic_positions)
+    response = room_responses(room, sources, mics, scene.sample_rate)
     responses = response.full if early_ms is None else early_part(response, early_ms, scene.sample_rate)
     images = []
     for excerpt, source in zip(scene.source_excerpts, responses, strict=True):
         dry = read_excerpt(excerpt, scene.sample_rate, scene.n_samples).astype(np.float64)
-        images.append(np.stack([np.convolve(dry, mic)[: scene.n_samples] for mic in source]))
+        waves = [np.convolve(dry, mic)[response.lead :][: scene.n_samples] for mic in source]
+        images.append(np.stack(waves))
     return images
-
-
-# --- convolution --------------------------------------------------------------------------------------------
-
-
-@settings(max_examples=25)
-@given(st.integers(0, 2**32 - 1), st.integers(1, 3), st.integers(1, 200), st.integers(1, 300))
-def test_convolve_is_numpys(seed: int, n_mics: int, n_samples: int, n_taps: int) -> None:
-    rng = np.random.default_rng(seed)
-    dry, responses = rng.standard_normal((2, n_samples)), rng.standard_normal((2, n_mics, n_taps))
-    expected = [[np.convolve(dry[k], mic)[:n_samples] for mic in responses[k]] for k in range(2)]
-    np.testing.assert_allclose(convolve(dry, responses), expected, atol=1e-11)
 
 
 # --- stems --------------------------------------------------------------------------------------------------
@@ -68,8 +65,8 @@ def test_convolve_is_numpys(seed: int, n_mics: int, n_samples: int, n_taps: int)
 @pytest.mark.parametrize("early_ms", [0.0, 10.0])
 def test_speech_and_target_are_the_convolved_voice(scene: Scene, early_ms: float) -> None:
     mixture, measured = render(replace(scene, early_ms=early_ms), GEOMETRY)
-    assert measured["engine"].startswith("pyroomacoustics")
-    assert measured["rt60_measured"] == pytest.approx(scene.rt60, rel=0.05)
+    assert measured["engine"] == "ism"
+    assert measured["rt60_measured"] == pytest.approx(placed(scene).rt60, rel=0.02)
     speech, target = slow_images(scene)[0], slow_images(scene, early_ms)[0]
     level = 10 ** (scene.level_dbfs / 20) / np.sqrt(mean_power(speech[2]))
     for wave, expected in ((mixture.speech, speech), (mixture.target, target)):
@@ -83,7 +80,7 @@ def test_the_snr_is_that_of_the_scene(scene: Scene) -> None:
         mixture, measured = render(replace(scene, snr_db=wanted), GEOMETRY)
         assert mixture.ref_mic == 2
         assert snr_db(mixture.speech[2], mixture.noise[2]) == pytest.approx(wanted, abs=1e-4)
-        assert measured["snr_db_measured"] == pytest.approx(wanted, abs=1e-9)
+        assert measured["snr_db_measured"] == pytest.approx(wanted, abs=1e-5)
 
 
 def test_interferers_have_their_levels(scene: Scene) -> None:
@@ -114,15 +111,15 @@ def test_diffuse_and_sensor_noise_have_their_levels(scene: Scene) -> None:
 
 
 def test_before_the_first_reflection_speech_is_the_target(scene: Scene, mixture: Mixture) -> None:
-    room, source = np.array(scene.room_dim), np.array(scene.source_positions[0])
+    room, source = np.array(placed(scene).room_dim), np.array(placed(scene).source_positions[0])
     walls = [np.where(axis, 2 * wall * room - source, source) for axis in np.eye(3) for wall in (0, 1)]
-    for mic, place in enumerate(np.array(scene.mic_positions)):
+    for mic, place in enumerate(np.array(placed(scene).mic_positions)):
         direct = np.linalg.norm(source - place) / SPEED_OF_SOUND * RATE
         reflected = min(np.linalg.norm(wall - place) for wall in walls) / SPEED_OF_SOUND * RATE
         assert reflected > direct
         rest = mixture.speech[mic] - mixture.target[mic]
         quiet = rest[: int(reflected) - 40]  # 40 samples: the interpolation filter of the first reflection
-        assert np.abs(quiet).max() < 1e-5 * np.abs(rest).max()
+        assert np.abs(quiet).max() < 1e-4 * np.abs(rest).max()
         assert mean_power(rest[int(reflected) :]) > 0.01 * mean_power(mixture.speech[mic])
 
 
@@ -171,14 +168,15 @@ def test_silent_sources(scene: Scene, tmp_path: Path) -> None:
         render(replace(scene, source_excerpts=[nothing, first, first]), GEOMETRY)
     with pytest.raises(ValueError, match=r"interferer: expected sound, got silence from .*nothing\.wav"):
         render(replace(scene, source_excerpts=[target, first, nothing]), GEOMETRY)
-    with pytest.raises(ValueError, match="noise: expected a signal with power, got silence"):
-        render(replace(scene, diffuse_excerpt=nothing), GEOMETRY)
+    with pytest.raises(ValueError, match="sources: expected sound in each of 1, got silence"):
+        render(replace(scene, diffuse_excerpts=[[nothing]]), GEOMETRY)
 
 
 def test_a_source_outside_the_room_and_a_file_that_is_gone(scene: Scene, tmp_path: Path) -> None:
-    places = [scene.source_positions[0], [99.0, 1.0, 1.0], scene.source_positions[2]]
+    first, _, third = placed(scene).source_positions
+    outside = replace(placed(scene), source_positions=[first, [99.0, 1.0, 1.0], third])
     with pytest.raises(ValueError, match=r"source: expected a place inside the room .*, got \[99\.0, 1\.0"):
-        render(replace(scene, source_positions=places), GEOMETRY)
+        render(replace(scene, place=outside), GEOMETRY)
     gone = silent(tmp_path / "gone.wav")
     (tmp_path / "gone.wav").unlink()
     with pytest.raises(ValueError, match=r"gone\.wav: expected an audio file, got none there"):
@@ -191,7 +189,7 @@ def test_a_source_outside_the_room_and_a_file_that_is_gone(scene: Scene, tmp_pat
 @pytest.mark.real
 def test_a_scene_of_real_speech(real_data: Path) -> None:
     speech, noise = (load_corpus(str(real_data), kind, RATE) for kind in ("speech", "noise"))
-    scene = draw_scene(Recipe(seconds=2.0, rt60=[0.2, 0.2]), GEOMETRY, speech, noise, "valid", 0, 0)
+    scene = draw_scene(World(Recipe(seconds=2.0, rt60=[0.2, 0.2]), GEOMETRY, speech, noise, 0), "valid", 0)
     mixture, measured = render(scene, GEOMETRY)
     assert measured["rt60_measured"] == pytest.approx(0.2, rel=0.05)
     assert measured["snr_db_measured"] == pytest.approx(scene.snr_db)

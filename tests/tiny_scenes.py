@@ -6,10 +6,11 @@ import hashlib
 from collections.abc import Callable
 from pathlib import Path
 
-from arrayse.geometry import circular
+from arrayse.geometry import ArrayGeometry, circular
 from simulate.corpus import Corpus
 from simulate.generate import SHARD_SCENES, generate
-from simulate.scene import Recipe
+from simulate.recipe import Recipe
+from simulate.scene import World
 
 Corpora = tuple[Corpus, Corpus]
 """Speech and noise."""
@@ -24,6 +25,11 @@ def hashes(folder: Path) -> dict[str, str]:
     return {str(path.relative_to(folder)): hashlib.sha256(path.read_bytes()).hexdigest() for path in files}
 
 
+def tiny_world(corpora: Corpora, recipe: Recipe, geometry: ArrayGeometry | None = None, seed: int = 5) -> World:
+    """Scenes of a circular array."""
+    return World(recipe, geometry or circular(), *corpora, seed)
+
+
 def make(
     out: Path,
     corpora: Corpora,
@@ -31,4 +37,4 @@ def make(
     workers: int = 1,
     progress: Callable[[int, int], None] = lambda done, total: None,
 ) -> None:
-    generate(out, recipe, circular(), *corpora, N_SCENES, 5, workers, progress)
+    generate(out, tiny_world(corpora, recipe), N_SCENES, workers, progress)

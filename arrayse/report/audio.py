@@ -35,11 +35,15 @@ def read_waves(paths: Mapping[str, Path]) -> tuple[dict[str, np.ndarray], int]:
         if len(wave) != 1:
             raise ValueError(f"{path}: expected 1 channel, got {len(wave)}")
         waves[name] = wave[0]
+    return in_common(waves), sample_rate
+
+
+def in_common(waves: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+    """Waves (n_samples,) zero-padded to the longest, with the one gain that brings the loudest sample to ``PEAK``."""
     n_samples = max(len(wave) for wave in waves.values())
     peak = max(float(np.abs(wave).max()) for wave in waves.values())
     gain = PEAK / peak if peak > 0 else 1.0
-    padded = {name: gain * np.pad(wave, (0, n_samples - len(wave))) for name, wave in waves.items()}
-    return padded, sample_rate
+    return {name: gain * np.pad(wave, (0, n_samples - len(wave))) for name, wave in waves.items()}
 
 
 def flac_uri(wave: np.ndarray, sample_rate: int) -> str:

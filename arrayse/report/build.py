@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import hashlib
+from collections.abc import Mapping
 from pathlib import Path
 
 from arrayse.files import write_text
@@ -38,6 +39,17 @@ def build_report(evaluations: list[Path], out: Path) -> Path:
 
 def render(sections: list[Section]) -> str:
     """The page as text."""
+    return render_page("template.html", {"sections": sections, "empty": EMPTY})
+
+
+def render_page(template: str, values: Mapping[str, object], styles: tuple[str, ...] = ("style.css",)) -> str:
+    """A page made of a template of this folder that extends ``base.html``, as text.
+
+    Args:
+        template: its name.
+        values: what it may use beside the filters below.
+        styles: names of the style sheets, in their order.
+    """
     from jinja2 import Environment, FileSystemLoader, StrictUndefined
     from markupsafe import Markup, escape
 
@@ -57,11 +69,9 @@ def render(sections: list[Section]) -> str:
         unbroken=unbroken,
         wrappable=lambda name: escape(name).replace("_", Markup("_<wbr>")),
     )
-    environment.globals["empty"] = EMPTY
     script = (FOLDER / "script.js").read_text(encoding="utf-8")
     # The page allows this script alone: text that slipped in from a result could not become code.
     digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode("ascii")
-    style = (FOLDER / "style.css").read_text(encoding="utf-8")
-    return environment.get_template("template.html").render(
-        sections=sections, style=Markup(style), script=Markup(script), script_hash=digest
-    )
+    style = "".join((FOLDER / name).read_text(encoding="utf-8") for name in styles)
+    page = {"style": Markup(style), "script": Markup(script), "script_hash": digest}
+    return environment.get_template(template).render({**values, **page})

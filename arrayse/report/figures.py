@@ -26,8 +26,14 @@ SIDE_STEP = 0.25
 """Systems stand side by side at a single SNR, so that their intervals do not hide each other."""
 
 # Matplotlib needs plain colours: these stand for the page's own and are replaced in the SVG text.
-INK, MUTED, GRID, ACCENT = "#010201", "#010202", "#010203", "#010204"
-PAGE_COLOURS = {INK: "currentColor", MUTED: "var(--muted)", GRID: "var(--line)", ACCENT: "var(--accent)"}
+INK, MUTED, GRID, ACCENT, CARD = "#010201", "#010202", "#010203", "#010204", "#010205"
+PAGE_COLOURS = {
+    INK: "currentColor",
+    MUTED: "var(--muted)",
+    GRID: "var(--line)",
+    ACCENT: "var(--accent)",
+    CARD: "var(--card)",
+}
 
 N_FFT = 512
 MAX_FRAMES = 360
@@ -56,7 +62,7 @@ def curve_figure(results: Results, metric: str, salt: str) -> str:
     figures of one page apart, so that no two elements share an id.
     """
     style = metric_style(metric)
-    figure, axes = _figure(4.6, 3.7)
+    figure, axes = new_figure(4.6, 3.7)
     for position in range(len(results.systems)):
         _draw_curve(axes, results, metric, position)
     axes.set_xticks(results.snr_db, [decibels(value) for value in results.snr_db])
@@ -71,7 +77,7 @@ def curve_figure(results: Results, metric: str, salt: str) -> str:
         axes.text(0.5, 0.5, "no values", color=MUTED, ha="center", transform=axes.transAxes)
         axes.set_yticks([])
     label = f"{style.title} over input SNR, with 95 % intervals; the numbers are in the table"
-    return _inline_svg(figure, label, salt)
+    return inline_svg(figure, label, salt)
 
 
 def _draw_curve(axes: Axes, results: Results, metric: str, position: int) -> None:
@@ -81,7 +87,7 @@ def _draw_curve(axes: Axes, results: Results, metric: str, position: int) -> Non
     mean = np.array([cell.mean for cell in cells], dtype=float)  # None becomes NaN: a gap
     low = np.array([cell.low for cell in cells], dtype=float)
     high = np.array([cell.high for cell in cells], dtype=float)
-    colour, gid = _stand_in(colour_index(results)[system.name]), f"system-{position}"
+    colour, gid = page_colour(colour_index(results)[system.name]), f"system-{position}"
     if len(where) == 1:
         where = where + SIDE_STEP * (position - (len(results.systems) - 1) / 2)
         axes.vlines(where, low, high, color=colour, linewidth=2, gid=gid)
@@ -94,15 +100,15 @@ def _draw_curve(axes: Axes, results: Results, metric: str, position: int) -> Non
 def swatch(results: Results, system: str, salt: str) -> str:
     """The line and marker of one system for a legend, as a small SVG."""
     is_model = next(entry.is_model for entry in results.systems if entry.name == system)
-    figure, axes = _figure(0.42, 0.2)
+    figure, axes = new_figure(0.42, 0.2)
     figure.set_layout_engine("none")
     axes.set_position((0, 0, 1, 1))
     axes.set_axis_off()
     axes.set(xlim=(-1, 1), ylim=(-1, 1))
-    colour = _stand_in(colour_index(results)[system])
+    colour = page_colour(colour_index(results)[system])
     axes.plot([-1, 1], [0, 0], color=colour, linewidth=1.7, linestyle="-" if is_model else (0, (3, 1.5)))
     axes.plot(0, 0, color=colour, marker=marker_of(results)[system], markersize=5.5)
-    return _inline_svg(figure, "", salt)
+    return inline_svg(figure, "", salt)
 
 
 def array_figure(array: ArrayGeometry, salt: str) -> str:
@@ -111,7 +117,7 @@ def array_figure(array: ArrayGeometry, salt: str) -> str:
     upright = spread[2] > max(spread[0], spread[1])
     # x points to the front, y to the left: the picture's right is -y.
     across, along = -array.positions[:, 1] * 1e3, array.positions[:, 2 if upright else 0] * 1e3
-    figure, axes = _figure(3.2, 3.0)
+    figure, axes = new_figure(3.2, 3.0)
     is_ref = np.arange(array.n_mics) == array.ref_mic
     axes.scatter(across[~is_ref], along[~is_ref], s=60, color=MUTED, zorder=3)
     axes.scatter(across[is_ref], along[is_ref], s=130, color=ACCENT, zorder=3)
@@ -128,7 +134,7 @@ def array_figure(array: ArrayGeometry, salt: str) -> str:
     axes.grid(color=GRID, linewidth=0.8)
     seen = "from behind" if upright else "from above"
     label = f"{array.n_mics} microphones seen {seen}; microphone {array.ref_mic} is the reference"
-    return _inline_svg(figure, label, salt)
+    return inline_svg(figure, label, salt)
 
 
 def spectrogram(wave: np.ndarray) -> np.ndarray:
@@ -156,26 +162,32 @@ def spectrogram_webp(levels_db: np.ndarray, ceiling_db: float) -> bytes:
     return buffer.getvalue()
 
 
-def _figure(width: float, height: float) -> tuple[Figure, Axes]:
+def new_figure(width: float, height: float) -> tuple[Figure, Axes]:
     """An empty figure of a size in inches, drawn in the page's colours."""
     from matplotlib.figure import Figure
     from matplotlib.layout_engine import TightLayoutEngine
 
     figure = Figure(figsize=(width, height), layout=TightLayoutEngine(pad=0.4))
     axes = figure.subplots()
+    style_axes(axes)
+    return figure, axes
+
+
+def style_axes(axes: Axes) -> None:
+    """Gives axes the look of the page: no frame, no ticks, quiet labels."""
     axes.spines[["top", "right"]].set_visible(False)
     axes.spines[["left", "bottom"]].set_color(GRID)
     axes.tick_params(colors=MUTED, labelsize=9.5, length=0)
     for axis in (axes.xaxis, axes.yaxis):
         axis.label.set(color=MUTED, fontsize=9.5)
-    return figure, axes
 
 
-def _stand_in(colour: int) -> str:
+def page_colour(colour: int) -> str:
+    """The stand-in of ``--s0`` to ``--s8``."""
     return f"#0103{colour:02x}"
 
 
-def _inline_svg(figure: Figure, label: str, salt: str) -> str:
+def inline_svg(figure: Figure, label: str, salt: str) -> str:
     """The figure as an ``<svg>`` element in the page's colours; without a label it is decoration."""
     import matplotlib
 

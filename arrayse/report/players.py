@@ -6,6 +6,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
+
 from arrayse.report.audio import data_uri, flac_uri, read_waves
 from arrayse.report.evaluation import Example
 from arrayse.report.figures import spectrogram, spectrogram_webp
@@ -51,19 +53,33 @@ def player_view(name: str, example: Example, results: Results, scores: Scores) -
     if not example.waves:
         return None
     waves, sample_rate = read_waves(example.waves)
-    pictures = {version: spectrogram(wave) for version, wave in waves.items()}
-    ceiling_db = max(float(picture.max()) for picture in pictures.values())
-    sources = tuple(
-        Source(
-            name=version,
-            scores=_scores(results, scores.get((version, example.scene, example.snr_db), {}), version),
-            audio=flac_uri(waves[version], sample_rate),
-            picture=data_uri("image/webp", spectrogram_webp(pictures[version], ceiling_db)),
-        )
+    captions = {
+        version: _scores(results, scores.get((version, example.scene, example.snr_db), {}), version)
         for version in _order(list(waves), results)
-    )
+    }
     seconds = len(next(iter(waves.values()))) / sample_rate
-    return PlayerView(name, example.title, example.snr_db, seconds, sources)
+    return PlayerView(name, example.title, example.snr_db, seconds, sources_of(waves, sample_rate, captions))
+
+
+def sources_of(waves: Mapping[str, np.ndarray], sample_rate: int, captions: Mapping[str, str]) -> tuple[Source, ...]:
+    """Sounds and pictures, whose colours are those of one scale, in the order of the captions.
+
+    Args:
+        waves: (n_samples,) each, within [-1, 1], by name.
+        sample_rate: Hz.
+        captions: what stands below each name.
+    """
+    pictures = {name: spectrogram(wave) for name, wave in waves.items()}
+    ceiling_db = max(float(picture.max()) for picture in pictures.values())
+    return tuple(
+        Source(
+            name=name,
+            scores=caption,
+            audio=flac_uri(waves[name], sample_rate),
+            picture=data_uri("image/webp", spectrogram_webp(pictures[name], ceiling_db)),
+        )
+        for name, caption in captions.items()
+    )
 
 
 def _order(versions: Sequence[str], results: Results) -> list[str]:

@@ -1,0 +1,144 @@
+"""The reference engine: pyroomacoustics' image sources, ray tracing, polygonal rooms and directional sources.
+
+Facts about it that this file deals with: its result depends on the number of threads, it high-passes by default, and
+it delays everything by half of its fractional-delay filter.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import numpy as np
+
+from arrayse.geometry import SPEED_OF_SOUND
+from simulate.room import OCTAVE_BANDS, Room
+
+RAY_TRACING_ORDER = 3
+"""Reflections up to this order are image sources when the rest is ray-traced."""
+
+N_RAYS = 20_000
+RAY_SEED = 1
+WALL_NAMES = ("west", "east", "south", "north", "floor", "ceiling")
+PATTERNS = {"subcardioid": 0.75, "cardioid": 0.5, "hypercardioid": 0.25, "figure_eight": 0.0}
+
+
+def name() -> str:
+    """Engine and version."""
+    import pyroomacoustics
+
+    return f"pyroomacoustics {pyroomacoustics.__version__}"
+
+
+def image_responses(
+    room: Room, reflection: np.ndarray, sources: np.ndarray, mics: np.ndarray, sample_rate: int, n_taps: int
+) -> np.ndarray:
+    """Responses with all reflections.
+
+    Args:
+        room: where.
+        reflection: (n_bands, 6) pressure reflection coefficients; one band, or those of OCTAVE_BANDS.
+        sources: (n_sources, 3) metres.
+        mics: (n_mics, 3) metres.
+        sample_rate: Hz.
+        n_taps: length after the moment of emission.
+
+    Returns:
+        (n_sources, n_mics, lead + n_taps) float32; the moment of emission is sample 40, half of the engine's
+        fractional-delay filter.
+    """
+    with _settings():
+        order = RAY_TRACING_ORDER if room.acoustics.ray_tracing else max_order(room, n_taps / sample_rate)
+        return _responses(room, reflection, order, sources, mics, sample_rate, n_taps)
+
+
+def direct_responses(
+    room: Room, sources: np.ndarray, mics: np.ndarray, sample_rate: int, n_taps: int
+) -> np.ndarray:
+    """The direct path alone, as :func:`image_responses`."""
+    with _settings():
+        return _responses(room, np.zeros((1, 6)), 0, sources, mics, sample_rate, n_taps)
+
+
+def max_order(room: Room, seconds: float) -> int:
+    """Reflection order in a shoebox that holds every image within c·seconds: order n lies n shortest steps away."""
+    sides = np.sort(room.dim)
+    shortest_step = sides[0] * sides[1] / np.hypot(sides[0], sides[1])
+    return int(np.ceil(SPEED_OF_SOUND * seconds / shortest_step))
+
+
+@contextmanager
+def _settings() -> Iterator[None]:
+    """Sets the engine's process-wide constants for exact, repeatable responses and puts them back."""
+    import pyroomacoustics
+
+    wanted = {"num_threads": 1, "rir_hpf_enable": False, "c": SPEED_OF_SOUND}
+    before = {name: pyroomacoustics.constants.get(name) for name in wanted}
+    for name, value in wanted.items():
+        pyroomacoustics.constants.set(name, value)
+    pyroomacoustics.random.seed(RAY_SEED)
+    try:
+        yield
+    finally:
+        for name, value in before.items():
+            pyroomacoustics.constants.set(name, value)
+
+
+def _responses(
+    room: Room,
+    reflection: np.ndarray,
+    order: int,
+    sources: np.ndarray,
+    mics: np.ndarray,
+    sample_rate: int,
+    n_taps: int,
+) -> np.ndarray:
+    built = _build(room, 1 - reflection**2, order, sample_rate)
+    for source in sources:
+        built.add_source(source, directivity=_directivity(room, mics.mean(axis=0) - source))
+    built.add_microphone_array(mics.T)
+    built.compute_rir()
+    import pyroomacoustics
+
+    lead = pyroomacoustics.constants.get("frac_delay_length") // 2
+    responses = np.zeros((len(sources), len(mics), lead + n_taps), dtype=np.float32)
+    for mic, row in enumerate(built.rir):
+        for source, response in enumerate(row):
+            kept = response[: lead + n_taps]
+            responses[source, mic, : len(kept)] = kept
+    return responses
+
+
+def _build(room: Room, absorption: np.ndarray, order: int, sample_rate: int) -> Any:
+    """The engine's room with energy absorption (n_bands, 6)."""
+    import pyroomacoustics
+
+    def material(coefficients: np.ndarray) -> Any:
+        if len(coefficients) == 1:
+            return pyroomacoustics.Material(float(coefficients[0]))
+        table = {"coeffs": coefficients.tolist(), "center_freqs": list(OCTAVE_BANDS), "description": "by octave"}
+        return pyroomacoustics.Material(table)
+
+    rays = room.acoustics.ray_tracing and order > 0
+    common = {"fs": sample_rate, "max_order": order, "ray_tracing": rays, "air_absorption": False}
+    if room.acoustics.floor_plan is None:
+        walls = {name: material(absorption[:, wall]) for wall, name in enumerate(WALL_NAMES)}
+        built = pyroomacoustics.ShoeBox(room.dim, materials=walls, **common)
+    else:
+        built = pyroomacoustics.Room.from_corners(room.corners.T, materials=material(absorption[:, 0]), **common)
+        built.extrude(float(room.dim[2]), materials=material(absorption[:, 0]))
+    if rays:
+        built.set_ray_tracing(n_rays=N_RAYS, receiver_radius=0.5, hist_bin_size=0.004)
+    return built
+
+
+def _directivity(room: Room, ahead: np.ndarray) -> Any:
+    """A source's pattern that looks along ``ahead`` (3,), or none."""
+    if room.acoustics.directivity == "omnidirectional":
+        return None
+    from pyroomacoustics.directivities import CardioidFamily, DirectionVector
+
+    azimuth = np.rad2deg(np.arctan2(ahead[1], ahead[0]))
+    colatitude = np.rad2deg(np.arccos(ahead[2] / np.linalg.norm(ahead)))
+    return CardioidFamily(DirectionVector(azimuth, colatitude), PATTERNS[room.acoustics.directivity])
