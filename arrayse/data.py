@@ -40,11 +40,15 @@ class SceneReader:
     def read(self, entry: SceneEntry, epoch: int) -> tuple[np.ndarray, np.ndarray]:
         """Noisy and target of one scene, each (n_mics, n_samples) float32."""
         rng = np.random.default_rng([self.seed, epoch, *entry.numbers["seed"]])
-        n_samples = min(round(self.seconds * self.dataset.sample_rate), entry.n_samples)
-        start = int(rng.integers(entry.n_samples - n_samples + 1))
-        lowest, highest = self.snr_db
-        mixture = self.dataset.read(entry, start, n_samples, float(rng.uniform(lowest, highest)))
+        mixture = self.dataset.read(entry, *self.draw_crop(entry.n_samples, rng))
         return mixture.noisy, mixture.target
+
+    def draw_crop(self, n_samples: int, rng: np.random.Generator) -> tuple[int, int, float]:
+        """First sample and length of a crop of a scene of ``n_samples``, and its SNR in dB."""
+        length = min(round(self.seconds * self.dataset.sample_rate), n_samples)
+        start = int(rng.integers(n_samples - length + 1))
+        lowest, highest = self.snr_db
+        return start, length, float(rng.uniform(lowest, highest))
 
 
 @dataclass(frozen=True)

@@ -113,6 +113,7 @@ class SimulateConfig(Strict):
 
 class TrainConfig(Strict):
     data: Place
+    fresh: Count = 0
     out: Place
     model: Net
     stft: schema_of(Stft) = Field(default_factory=lambda: schema_of(Stft)())
@@ -169,6 +170,10 @@ class EvaluateConfig(Strict):
     seed: Annotated[int, Ge(0)] = 0
 
 
+class VerifyConfig(Strict):
+    workers: Annotated[int, Ge(1)] | None = None
+
+
 class ReportConfig(Strict):
     out: Place | None = None
 
@@ -193,6 +198,7 @@ SCHEMAS: dict[str, type[BaseModel]] = {
     "evaluate": EvaluateConfig,
     "enhance": EnhanceConfig,
     "report": ReportConfig,
+    "verify": VerifyConfig,
     "array_show": ArrayShowConfig,
     "quickstart": QuickstartConfig,
 }

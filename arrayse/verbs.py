@@ -15,6 +15,7 @@ from arrayse.config import ConfigError, check_same, read_array, write_config
 from arrayse.data import SceneReader
 from arrayse.evaluate import check_fits, evaluate
 from arrayse.files import check_new_folder, read_json, sha256_of, write_text
+from arrayse.fresh import FreshReader
 from arrayse.kd import METHODS, Distillation, build_term
 from arrayse.losses import LOSSES
 from arrayse.mixture import Dataset, open_dataset
@@ -28,10 +29,12 @@ from arrayse.report.table import csv_table, markdown_table
 from arrayse.summary import Request
 from arrayse.train import FitSettings, Phase, ProgressCallback, check_fit, fit, uses_bfloat16
 from simulate.corpus import load_corpus
+from simulate.description import open_world
 from simulate.generate import generate
 from simulate.measured import load_rooms
 from simulate.recipe import recipe_from
 from simulate.scene import World
+from simulate.verify import repair, verify
 
 CONFIG = "config.yaml"
 Values = dict[str, Any]
@@ -40,14 +43,33 @@ Values = dict[str, Any]
 def run_simulate(values: Values, progress: Callable[[int, int], None], say: Callable[[str], None]) -> Path:
     """Simulates a dataset and returns its folder; says what the corpora hold."""
     world = build_world(values)
-    for source in (world.speech, world.noise, *([] if world.rooms is None else [world.rooms])):
-        say(source.describe())
+    told = [world.speech.describe(), world.noise.describe()]
+    for line in told if world.rooms is None else [*told, world.rooms.describe()]:
+        say(line)
     out, workers = Path(values["out"]), values["workers"] or available_cores()
     generate(out, world, values["n_scenes"], workers, progress, values["cluster"])
     if not (out / ABOUT).is_file():
         write_config(out / CONFIG, {**values, "array": world.geometry.to_dict()})
         write_about(out / ABOUT, provenance(values["seed"]))
     return out
+
+
+def run_verify(
+    folder: Path, workers: int | None, mend: bool, progress: Callable[[int, int], None]
+) -> tuple[list[str], list[str]]:
+    """Checks a dataset, makes again what is broken if ``mend``, and returns what is still wrong and its statistics."""
+    n_workers = workers or available_cores()
+    findings, statistics = verify(folder, n_workers, progress)
+    lines = []
+    if findings and mend:
+        lines = [f"made again: {finding.problem}" for finding in findings]
+        repair(folder, findings, n_workers, progress)
+        findings, statistics = verify(folder, n_workers, progress)
+    lines.append(f"{statistics.n_scenes} scenes in order")
+    lines += [
+        f"{name}: {low:.3g} to {high:.3g}, mean {mean:.3g}" for name, (low, mean, high) in statistics.ranges.items()
+    ]
+    return [finding.problem for finding in findings], lines
 
 
 def build_world(values: Values) -> World:
@@ -78,6 +100,9 @@ def run_train(values: Values, progress: ProgressCallback, say: Callable[[str], N
     readers = [
         SceneReader(dataset, split, settings.snr_db, settings.seconds, values["seed"]) for split in ("train", "valid")
     ]
+    if values["fresh"]:
+        world, _ = open_world(dataset.folder)
+        readers[0] = FreshReader(**vars(readers[0]), world=world, n_scenes=values["fresh"])
     check_fit(phases, readers[0], readers[1], settings)
     objectives = [f"{phase.name}: {phase.objective.equation()}" for phase in phases]
     about = {

@@ -72,13 +72,12 @@ def mix_images(
         ValueError: an image that is silent or not finite, named by its index; else see :func:`convolve`.
     """
     check_shapes(dry, responses, lead)
-    n_mics = responses.shape[1]
-    _check_levels(ref_mic, n_mics, levels_db, len(dry))
+    _check_levels(ref_mic, responses.shape[1], levels_db, len(dry))
     blocks = _Blocks.plan(dry.shape[-1], responses.shape[-1], lead)
-    others = [mic for mic in range(n_mics) if mic != ref_mic]
-    mix, gains = np.zeros((n_mics, dry.shape[-1]), np.float32), np.empty(len(dry))
-    sums = np.zeros((n_mics, blocks.n_blocks, blocks.n_freqs), np.complex64)
+    sums = np.zeros((responses.shape[1], blocks.n_blocks, blocks.n_freqs), np.complex64)
     product = np.empty_like(sums[0])
+    mix, gains = np.zeros((len(sums), dry.shape[-1]), np.float32), np.empty(len(dry))
+    others = [mic for mic in range(len(sums)) if mic != ref_mic]
     for source, signal in enumerate(dry):
         spectra, filters = blocks.spectra(signal), blocks.filters(responses[source])
         image = blocks.wave(spectra * filters[ref_mic])

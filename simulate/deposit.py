@@ -67,7 +67,7 @@ def _extent(
 
 
 @inlined
-def _hash(number: int) -> int:
+def _hash(number: Any) -> Any:
     """32 well-mixed bits: the function lowbias32 of C. Wellons."""
     x = _U32(number)
     x = _U32((x ^ (x >> _U32(16))) * _U32(0x7FEB352D))
@@ -77,9 +77,9 @@ def _hash(number: int) -> int:
 
 @inlined
 def _candidates(
-    low: int, high: int, core_low: int, core_high: int, nearest: float, inner: Any, rest: float, thin: float,
-    seed: int, image: Any, gain: Any,
-) -> int:  # fmt: skip
+    low: int, high: int, core_low: int, core_high: int, nearest: Any, inner: Any, rest: float, thin: float,
+    seed: Any, image: Any, gain: Any,
+) -> Any:  # fmt: skip
     """Chooses images low to high of a row, without the core, with the probability ``thin`` / distance².
 
     At most one of ``stride`` neighbours is kept, so that the others cost nothing: half of a hash says which one
@@ -205,7 +205,7 @@ def deposit(
             at distance x is added from cell floor(x) + 2 on.
         table: kernels at 2^STEPS_BITS places between two cells, TAPS values each.
         outer, middle, inner: offsets of the images along each axis, (n_mics + 1, n_images), the last row those
-            from the centre of the array; ``inner`` with LANES images more at the end.
+            from the centre of the array; ascending, ``inner`` with LANES images more than are asked for.
         outer_walls, middle_walls, inner_walls: products of reflection coefficients, n_images or n_images x BANDS.
         peaks: largest product at or beyond each image along the inner axis as seen from the ``nearest``.
         reach: images farther away do not count.
@@ -252,8 +252,9 @@ def deposit(
                     mixed, closest = _hash(seed + _hash(plane * n_middle + line)), centre[nearest] + offset
                     start = count
                     count += _candidates(
-                        low, high, core_low, core_high, closest, inner[n_mics], offset, thin, mixed, image[start:], strength[start:]
-                    )
+                        low, high, core_low, core_high, closest, inner[n_mics], offset, thin, mixed,
+                        image[start:], strength[start:],
+                    )  # fmt: skip
                     row[start:count] = line
         count = _keep(image, strength, row, count)
         for j in range(count):

@@ -71,7 +71,7 @@ def read_excerpt(excerpt: Excerpt, sample_rate: int, n_samples: int) -> np.ndarr
 
 @functools.lru_cache(maxsize=16)
 def _read_piece(path: Path, start: int, n_samples: int, sample_rate: int, changed: int) -> np.ndarray:
-    """Kept for a while, for as long as the file is not ``changed``: what was drawn is soon read again to be rendered."""
+    """Kept for a while if the file is not ``changed``: what was drawn is soon read again to be rendered."""
     wave = read_audio(path, sample_rate, start, n_samples)[0]
     wave.setflags(write=False)
     return wave

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 from collections.abc import Callable, Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -14,18 +14,15 @@ import soundfile
 
 from arrayse.files import (
     check_free_space,
-    check_new_folder,
-    read_json,
     read_json_lines,
     remove_leftovers,
     sha256_of,
     whole_folder,
-    write_json,
     write_json_lines,
 )
-from arrayse.mixture import SPLITS, STEMS, Mixture
+from arrayse.mixture import STEMS, Mixture
 from arrayse.parallel import run_tasks
-from simulate.corpus import label_of
+from simulate.description import stored_world, wanted_splits, write_description, write_files
 from simulate.render import render
 from simulate.scene import World, draw_scene
 
@@ -33,8 +30,6 @@ SHARD_SCENES = 20
 """Scenes of a shard: what a killed run loses at most, for each worker."""
 
 FULL_SCALE = 32767
-SOURCES = ("speech", "noise", "rooms")
-"""Keys of ``dataset.json`` that tell where the corpora lie."""
 
 
 @dataclass(frozen=True)
@@ -45,7 +40,6 @@ class Shard:
     split: str
     first: int
     last: int
-    world: World
 
     @property
     def path(self) -> Path:
@@ -80,12 +74,14 @@ def generate(
     for split, n in splits.items():
         # a recipe that cannot be drawn, or a corpus that cannot be read, is told before anything is written
         example = draw_scene(world, split, 0)
-        missing += [shard for shard in shards_of(out, split, n, world) if not _is_whole(shard.path)]
+        missing += [shard for shard in shards_of(out, split, n) if not is_whole(shard.path)]
     total, n_missing = sum(splits.values()), sum(shard.last - shard.first for shard in missing)
     line_bytes = 2 * len(json.dumps(example.to_dict()))  # twice: others may take more pieces of files
     scene_bytes = 2 * len(STEMS) * world.geometry.n_mics * example.n_samples + line_bytes
     check_free_space(out, n_missing * scene_bytes)
     write_description(out, world, splits)
+    if missing:
+        write_files(out, world)
     for split in splits:
         (out / split).mkdir(exist_ok=True)
         remove_leftovers(out / split)
@@ -97,100 +93,41 @@ def generate(
     for n_made in run_tasks(make_shard, missing, workers, cluster):
         done += n_made
         progress(done, total)
-
-
-def write_description(out: Path, world: World, n_scenes: dict[str, int]) -> None:
-    """Writes ``dataset.json``, or checks that the one there tells of the same dataset.
-
-    Raises:
-        ValueError: another dataset, a folder with other files, or a file in place of the folder.
-    """
-    wanted = describe(world, n_scenes)
-    path = out / "dataset.json"
-    if path.is_file():
-        # the files count, not the place where they lie or the name they were called by
-        counts = {name: value for name, value in wanted.items() if name not in SOURCES}
-        other = _differences(read_json(path, "dataset"), json.loads(json.dumps(counts)))
-        if other:
-            raise ValueError(
-                f"{out}: expected an empty folder or the same dataset, got one with other {', '.join(other)}"
-            )
-        return
-    check_new_folder(out, "a dataset")
-    write_json(path, wanted)
-    remove_leftovers(out)  # of a run that was killed while it wrote the description
-
-
-def describe(world: World, n_scenes: dict[str, int]) -> dict[str, Any]:
-    """What decides every byte of a dataset, as plain values."""
-    return {
-        "label": label_of([world.speech, world.noise]),
-        "sample_rate": world.speech.sample_rate,
-        "array": world.geometry.to_dict(),
-        "speech": world.speech.source,
-        "noise": world.noise.source,
-        "rooms": None if world.rooms is None else world.rooms.source,
-        "speech_files": world.speech.fingerprint(),
-        "noise_files": world.noise.fingerprint(),
-        "rooms_files": None if world.rooms is None else world.rooms.fingerprint(),
-        "room_channels": None if world.rooms is None else world.rooms.channels,
-        "n_scenes": n_scenes,
-        "seed": world.seed,
-        "recipe": asdict(world.recipe),
-    }
+    for split in splits:
+        remove_leftovers(out / split)  # of workers that were killed
+    lost = [shard.path for shard in missing if not is_whole(shard.path)]
+    if lost:
+        raise RuntimeError(f"{lost[0]}: expected the shard that a worker made, got none: is the file system shared?")
 
 
 def make_shard(shard: Shard) -> int:
     """Renders the scenes of one shard into its folder and returns how many they are."""
+    world = stored_world(shard.folder)
     with whole_folder(shard.path) as folder:
-        rows = [_make_scene(shard, index, folder) for index in range(shard.first, shard.last)]
+        rows = [_make_scene(world, shard, index, folder) for index in range(shard.first, shard.last)]
         write_json_lines(folder / "manifest.jsonl", rows)
     return shard.last - shard.first
 
 
-def _is_whole(shard: Path) -> bool:
+def is_whole(shard: Path) -> bool:
     """Whether a shard folder is there with every file of its manifest."""
     manifest = shard / "manifest.jsonl"
     return manifest.is_file() and all((shard / row["file"]).is_file() for row in read_json_lines(manifest))
 
 
-def wanted_splits(n_scenes: dict[str, int]) -> dict[str, int]:
-    """The splits that are to have scenes, in their order."""
-    unknown = sorted(set(n_scenes) - set(SPLITS))
-    if unknown:
-        raise ValueError(f"n_scenes: expected splits of {', '.join(SPLITS)}, got {', '.join(unknown)}")
-    splits = {split: n_scenes[split] for split in SPLITS if n_scenes.get(split, 0) != 0}
-    if not splits or min(splits.values()) < 0:
-        raise ValueError(f"n_scenes: expected one scene or more, got {n_scenes}")
-    return splits
-
-
-def _differences(there: Any, wanted: dict[str, Any]) -> list[str]:
-    """Names of what differs from ``wanted``, with a dot for what lies within a part of it."""
-    names = []
-    for name, value in wanted.items():
-        other = there.get(name) if isinstance(there, dict) else None
-        if isinstance(value, dict) and isinstance(other, dict):
-            keys = [key for key in value | other if value.get(key) != other.get(key)]
-            names += [f"{name}.{key}" for key in keys]
-        elif value != other:
-            names.append(name)
-    return names
-
-
-def _make_scene(shard: Shard, index: int, folder: Path) -> dict[str, Any]:
+def _make_scene(world: World, shard: Shard, index: int, folder: Path) -> dict[str, Any]:
     """Draws, renders and writes one scene and returns its line of the manifest."""
     try:
-        scene = draw_scene(shard.world, shard.split, index)
-        mixture, measured = render(scene, shard.world.geometry)
+        scene = draw_scene(world, shard.split, index)
+        mixture, measured = render(scene, world.geometry)
     except ValueError as error:
         raise ValueError(f"scene {shard.split}-{index:06d}: {error}") from None
     file = folder / f"{scene.id}.wav"
-    scales = _write_stems(file, mixture, scene.sample_rate)
+    scales = write_stems(file, mixture, scene.sample_rate)
     return {**scene.to_dict(), **measured, **scales, "file": file.name, "sha256": sha256_of(file)}
 
 
-def _write_stems(path: Path, mixture: Mixture, sample_rate: int) -> dict[str, float]:
+def write_stems(path: Path, mixture: Mixture, sample_rate: int) -> dict[str, float]:
     """Writes 3 x n_mics channels of 16 bits that use the full scale; the scales bring the levels back.
 
     Speech and target share a scale, so that they stay comparable to the last bit.
@@ -206,7 +143,7 @@ def _write_stems(path: Path, mixture: Mixture, sample_rate: int) -> dict[str, fl
     return scales
 
 
-def shards_of(out: Path, split: str, n_scenes: int, world: World) -> Iterator[Shard]:
+def shards_of(out: Path, split: str, n_scenes: int) -> Iterator[Shard]:
     """The shards of a split in order."""
     for first in range(0, n_scenes, SHARD_SCENES):
-        yield Shard(out, split, first, min(first + SHARD_SCENES, n_scenes), world)
+        yield Shard(out, split, first, min(first + SHARD_SCENES, n_scenes))

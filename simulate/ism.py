@@ -17,7 +17,7 @@ import scipy.fft
 import scipy.special
 
 from arrayse.geometry import SPEED_OF_SOUND
-from simulate.bands import band_weights
+from simulate.bands import band_weights, checked_centres
 from simulate.deposit import LANES, STEPS_BITS, deposit
 from simulate.vectors import BANDS, TAPS
 
@@ -45,76 +45,70 @@ def image_responses(
 ) -> np.ndarray:
     """Responses of a shoebox room: all images that arrive within ``n_taps`` samples, each of amplitude 1/distance.
 
+    The error against the sum over the images in double precision is about -72 dB from 50 to 7000 Hz.
+
     Args:
         room_dim: (3,) metres.
         reflection: pressure reflection coefficients of the walls x = 0, x = Lx, y = 0, y = Ly, z = 0, z = Lz:
             (6,), or (n_bands, 6) with ``bands``.
         sources: (n_sources, 3) metres, inside the room.
-        mics: (n_mics, 3) metres, inside the room; best close together, as the array that they are.
+        mics: (n_mics, 3) metres, inside the room; fastest when close together, as an array is.
         sample_rate: Hz.
         n_taps: samples from the moment of emission on.
         threshold: an image is left out where it and all beyond it in its row are fainter than ``threshold``
             times the direct path, at every microphone.
-        max_density: images per sample. Where there are more, an image is kept at random with the probability p
-            that leaves so many, and its amplitude divided by sqrt(p): decay and directions of the energy stay
-            the same in expectation. The same images are kept for all microphones.
+        max_density: images per sample, at least 1. Where there are more, an image is kept at random with the
+            probability p that leaves so many, and its amplitude divided by sqrt(p). The same images are kept for
+            all microphones. Decay and directions of the energy stay the same in expectation where images add up
+            without order: above the Schroeder frequency. Below, where they add up to modes, energy is lost.
         rng_seed: of that choice.
-        bands: (n_bands,) octave centre frequencies in Hz, ascending.
+        bands: centre frequencies in Hz of the at most 8 octave bands, ascending: (n_bands,).
 
     Returns:
         (n_sources, n_mics, LEAD + n_taps) float32; index LEAD is the moment of emission.
 
     Raises:
         ValueError: shapes that do not fit each other, a place outside the room, a source in the place of a
-            microphone.
+            microphone, numbers out of range.
     """
     room_dim, sources, mics = (np.asarray(array, dtype=np.float64) for array in (room_dim, sources, mics))
     walls = _checked_walls(reflection, bands)
     _check_places(room_dim, sources, mics)
-    cells_per_metre = OVERSAMPLING * sample_rate / SPEED_OF_SOUND
+    if not 0 <= threshold < 1:
+        raise ValueError(f"threshold: expected 0 to 1, got {threshold}")
+    if n_taps < 1:
+        raise ValueError(f"n_taps: expected at least 1, got {n_taps}")
+    thin_from = np.inf if max_density is None else _thinning_distance(max_density, room_dim, sample_rate)
+    cells = OVERSAMPLING * sample_rate / SPEED_OF_SOUND  # per metre
     axes = np.argsort(-room_dim, kind="stable")  # the shortest side last: its rows are the longest
-    reach = n_taps * SPEED_OF_SOUND / sample_rate
-    centre = mics.mean(axis=0)
-    guard = float(np.linalg.norm(mics - centre, axis=1).max()) + 1e-3
-    counts = np.ceil((reach + guard) / (2 * room_dim)).astype(int) + 1
-    thin_from = np.inf  # metres
-    if max_density is not None:
-        thin_from = np.sqrt(max_density * np.prod(room_dim) * sample_rate / (4 * np.pi * SPEED_OF_SOUND))
-    length = _length(n_taps)
-    weights = _spectral_weights(length, sample_rate, None if bands is None else tuple(np.asarray(bands, float)))
-    attenuations = [_attenuations(walls[:, 2 * axis : 2 * axis + 2], counts[axis]) for axis in axes]
-    peak = np.abs(attenuations[-1]).max(axis=1)
-    n_cells = OVERSAMPLING * length
-    grid = np.empty((len(mics), n_cells + int(2 * guard * cells_per_metre) + 8, attenuations[0].shape[1]), np.float32)
-    responses = np.empty((len(sources), len(mics), LEAD + n_taps), dtype=np.float32)
+    reach, centre = n_taps * SPEED_OF_SOUND / sample_rate, mics.mean(axis=0)
+    listeners = np.vstack([mics, centre])
+    guard = float(np.linalg.norm(mics - centre, axis=1).max()) + 1e-3  # rounding
+    counts = np.ceil((reach + guard) / (2 * room_dim[axes])).astype(int) + 1
+    orders = [np.arange(-count, count + 1 + extra) for count, extra in zip(counts, (0, 0, LANES // 2), strict=True)]
+    products = [_products(walls[:, [2 * axis, 2 * axis + 1]], order) for axis, order in zip(axes, orders, strict=True)]
+    flat = [product.ravel() for product in products]
+    strength = np.abs(products[2][:-LANES]).max(axis=1)
+    # the weights of narrow bands ring before and after
+    length = _circular_length(n_taps + (0 if bands is None else int(4 * sample_rate / min(bands))))
+    weights = _spectral_weights(length, sample_rate, None if bands is None else tuple(map(float, bands)))
+    n_cells, n_lanes = OVERSAMPLING * length, products[0].shape[1]
+    grid = np.empty((len(mics), n_cells + int(2 * guard * cells) + 8, n_lanes), np.float32)
+    responses = np.empty((len(sources), len(mics), LEAD + n_taps), np.float32)
     for number, source in enumerate(sources):
-        images = [_images(source[axis], room_dim[axis], counts[axis]) for axis in axes]
         offsets = [
-            cells_per_metre * (along - np.append(mics[:, axis], centre[axis])[:, None])
-            for axis, along in zip(axes, images, strict=True)
+            cells * (_images(source[axis], room_dim[axis], order) - listeners[:, axis, None])
+            for axis, order in zip(axes, orders, strict=True)
         ]
         nearest = int(np.abs(offsets[2][-1]).argmin())
-        farthest = cells_per_metre * float(np.linalg.norm(mics - source, axis=1).max())
+        faintest = threshold / (cells * float(np.linalg.norm(mics - source, axis=1).max()))
+        lengths = (cells * reach, cells * guard, faintest, cells * thin_from)
+        seed = (rng_seed * 0x9E3779B1 + number * 0x85EBCA77) & 0xFFFFFFFF
         grid[:] = 0
-        deposit(
-            grid.reshape(len(mics), -1),
-            _kernel_table(),
-            offsets[0],
-            offsets[1],
-            np.pad(offsets[2], ((0, 0), (0, LANES)), mode="edge"),
-            attenuations[0].ravel(),
-            attenuations[1].ravel(),
-            np.pad(attenuations[2], ((0, LANES), (0, 0))).ravel(),
-            _outward_peak(peak, nearest),
-            nearest,
-            reach * cells_per_metre,
-            guard * cells_per_metre,
-            threshold / farthest,
-            thin_from * cells_per_metre,
-            (rng_seed * 0x9E3779B1 + number * 0x85EBCA77) & 0xFFFFFFFF,
-        )
+        peaks = _outward_peak(strength, nearest)
+        deposit(grid.reshape(len(mics), -1), _kernel_table(), *offsets, *flat, peaks, nearest, *lengths, seed)
         _finish(grid[:, :n_cells], weights, responses[number])
-    responses *= cells_per_metre
+    responses *= cells
     return responses
 
 
@@ -137,21 +131,27 @@ def direct_responses(sources: np.ndarray, mics: np.ndarray, sample_rate: int, n_
 # --- tables -------------------------------------------------------------------------------------------------
 
 
-def _images(source: float, side: float, count: int) -> np.ndarray:
-    """Places of the images of a source along one axis in metres, ascending: (n_images,)."""
-    shift = 2 * side * np.arange(-count, count + 1)
-    return np.stack([shift - source, shift + source], axis=1).ravel()
+def _images(source: float, side: float, order: np.ndarray) -> np.ndarray:
+    """Places of the images of a source along one axis in metres, two of each order, ascending."""
+    return np.stack([2 * side * order - source, 2 * side * order + source], axis=1).ravel()
 
 
-def _attenuations(walls: np.ndarray, count: int) -> np.ndarray:
-    """Products of reflections along one axis in the order of :func:`_images`: (n_bands, 2) → (n_images, n_lanes)."""
-    number = np.arange(-count, count + 1)[:, None]
+def _products(walls: np.ndarray, order: np.ndarray) -> np.ndarray:
+    """Products of the reflections of two walls for each of the images: (n_bands, 2) → (n_images, n_lanes)."""
     low, high = walls.T
+    number = order[:, None]
     mirrored = low ** np.abs(number - 1) * high ** np.abs(number)
     moved = low ** np.abs(number) * high ** np.abs(number)
     products = np.stack([mirrored, moved], axis=1).reshape(-1, len(walls))
     n_lanes = 1 if len(walls) == 1 else BANDS
     return np.pad(products, ((0, 0), (0, n_lanes - len(walls)))).astype(np.float32)
+
+
+def _thinning_distance(max_density: float, room_dim: np.ndarray, sample_rate: int) -> float:
+    """Distance in metres at which there are ``max_density`` images per sample: 4 pi c distance² / (volume rate)."""
+    if not max_density >= 1:
+        raise ValueError(f"max_density: expected at least 1 image per sample, got {max_density}")
+    return float(np.sqrt(max_density * np.prod(room_dim) * sample_rate / (4 * np.pi * SPEED_OF_SOUND)))
 
 
 def _outward_peak(strength: np.ndarray, nearest: int) -> np.ndarray:
@@ -176,9 +176,9 @@ def _kernel_table() -> np.ndarray:
 # --- from the grid to responses -----------------------------------------------------------------------------
 
 
-def _length(n_taps: int) -> int:
+def _circular_length(n_taps: int) -> int:
     """Even number of samples of the circular response: the filter's halves before and after the taps fit in."""
-    return 2 * scipy.fft.next_fast_len((n_taps + 2 * LEAD + 4 + 1) // 2, real=True)
+    return 2 * scipy.fft.next_fast_len((n_taps + 2 * LEAD + 5) // 2, real=True)
 
 
 @functools.lru_cache(maxsize=8)
@@ -222,6 +222,8 @@ def _finish(grid: np.ndarray, weights: np.ndarray, out: np.ndarray) -> None:
 def _checked_walls(reflection: np.ndarray, bands: np.ndarray | None) -> np.ndarray:
     """Coefficients (n_bands, 6)."""
     walls = np.asarray(reflection, dtype=np.float64)
+    if bands is not None and len(checked_centres(bands)) > BANDS:
+        raise ValueError(f"bands: expected at most {BANDS}, got {len(bands)}")
     expected = (6,) if bands is None else (len(bands), 6)
     if walls.shape != expected or not (np.abs(walls) <= 1).all():
         raise ValueError(f"reflection: expected {expected} numbers from -1 to 1, got {walls.tolist()}")

@@ -9,7 +9,7 @@ import numpy as np
 from arrayse.geometry import ArrayGeometry
 from simulate.motion import draw_walk
 from simulate.recipe import Motion, Range, Recipe
-from simulate.room import LONGEST_RT60, Acoustics, Room
+from simulate.room import LONGEST_RT60, Room
 
 MAX_TRIES = 200
 
@@ -75,7 +75,8 @@ def draw_room(recipe: Recipe, rng: np.random.Generator) -> Room:
         factors = recipe.acoustics.band_factors
         if room.rt60 * factors.min() > 1.1 * room.shortest_rt60 and room.rt60 * factors.max() <= LONGEST_RT60:
             return room
-    smallest = Room(np.array([*(recipe.room_min[:2] if box is None else box), recipe.room_min[2]]), 1.0, Acoustics())
+    sides = [*(recipe.room_min[:2] if box is None else box), recipe.room_min[2]]
+    smallest = Room(np.array(sides), 1.0, recipe.acoustics)
     least = 1.1 * smallest.shortest_rt60 / recipe.acoustics.band_factors.min()
     raise ValueError(
         f"rt60: expected a range that rooms of {recipe.room_min} to {recipe.room_max} m can have "
@@ -109,7 +110,9 @@ def draw_layout(
     )
 
 
-def draw_ways(motion: Motion, layout: Layout, room: Room, margin: float, seconds: float, rng: np.random.Generator) -> Ways:
+def draw_ways(
+    motion: Motion, layout: Layout, room: Room, margin: float, seconds: float, rng: np.random.Generator
+) -> Ways:
     """Draws who walks, and where to, and how the array turns.
 
     Raises:
@@ -126,13 +129,19 @@ def draw_ways(motion: Motion, layout: Layout, room: Room, margin: float, seconds
 
 
 def _draw_walk(
-    motion: Motion, start: np.ndarray, layout: Layout, room: Room, margin: float, seconds: float, rng: np.random.Generator
+    motion: Motion,
+    start: np.ndarray,
+    layout: Layout,
+    room: Room,
+    margin: float,
+    seconds: float,
+    rng: np.random.Generator,
 ) -> list[list[float]]:
     for _ in range(MAX_TRIES // 10):
         path = draw_walk(start, room.dim, margin, uniform(motion.speed, rng), seconds, rng)
         between = np.linspace(path[:-1], path[1:], 20).reshape(-1, 3)
         clear = np.linalg.norm(between - layout.centre, axis=1) > CLOSEST_WALK
-        if clear.all() and room.contains(between, 0.99 * margin).all():
+        if clear.all() and room.contains(between, 0.99 * margin).all() and room.sees(between, layout.mics).all():
             return [point.tolist() for point in path[1:]]
     raise ValueError(
         f"motion: expected a way at {motion.speed} m/s for {seconds:g} s through a room of "
@@ -160,7 +169,8 @@ def _place_source(
         position = np.append(layout.centre[:2] + ground * np.array([np.cos(angle), np.sin(angle)]), height)
         inside = room.contains(position, recipe.wall_distance) and _below(room, position, recipe.wall_distance)
         angles = [_angle_between(azimuth, target) for target in layout.azimuths_deg[:1]]
-        if inside and ground > 0 and all(a >= recipe.interferer_angle_deg for a in angles):
+        seen = room.sees(position[None], layout.mics).all()
+        if inside and seen and ground > 0 and all(a >= recipe.interferer_angle_deg for a in angles):
             layout.sources.append(position)
             layout.azimuths_deg.append(azimuth)
             return True

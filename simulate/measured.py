@@ -152,8 +152,8 @@ def measured_responses(picks: list[dict[str, str]], channels: list[int], sample_
 
     A file knows neither the moment of emission nor its gain. Here a source reaches its first microphone at the moment
     of emission: what lies before in the file is a delay of the measurement and goes, delays between microphones
-    stay. One factor for all sources gives the direct sound of the first the energy 1 in the mean of the microphones, that
-    of a source at 1 m; levels between sources are those of the files. A response ends where it sinks into its
+    stay. One factor for all sources gives the direct sound of the first source the energy 1 in the mean of the
+    microphones, as at 1 m; levels between sources are those of the files. A response ends where it sinks into its
     noise or its decay has 60 dB behind it.
 
     The direct path is all until ``DIRECT_SECONDS`` after the arrival at the last microphone, one window for all of

@@ -111,8 +111,7 @@ def draw_walk(
     The first heading is uniform; the whole turn is uniform within 90 degrees to either side.
 
     Args:
-        start: (3,) metres.
-        room_dim: (3,) metres.
+        start, room_dim: (3,) metres.
         wall_distance: least distance in metres from the four walls.
         speed: metres per second.
         seconds: length of the scene.
@@ -120,29 +119,32 @@ def draw_walk(
         n_waypoints: corners of the path, its ends included.
 
     Returns:
-        (n_waypoints, 3) metres; the first is ``start``.
+        (n_waypoints, 3) metres from ``start`` on.
 
     Raises:
         ValueError: no walk that long has a place from there.
     """
-    if not (speed >= 0 and seconds > 0 and n_waypoints >= 2):
+    if not (0 <= speed < np.inf and 0 < seconds < np.inf and n_waypoints >= 2):
         got = f"{speed}, {seconds}, {n_waypoints}"
-        raise ValueError(f"speed, seconds, n_waypoints: expected at least 0, above 0 and at least 2, got {got}")
+        raise ValueError(f"walk: expected speed >= 0, seconds > 0 and n_waypoints >= 2, got {got}")
     check_path(room_dim, start[None], "walk")
-    stride = speed * seconds / (n_waypoints - 1)
     for _ in range(MAX_TRIES):
-        heading, turn = rng.uniform(-np.pi, np.pi), np.deg2rad(rng.uniform(-MAX_TURN_DEG, MAX_TURN_DEG))
-        headings = heading + turn * np.linspace(0, 1, n_waypoints - 1)
-        strides = stride * np.stack([np.cos(headings), np.sin(headings), 0 * headings], axis=1)
-        path = start + np.concatenate([np.zeros((1, 3)), np.cumsum(strides, axis=0)])
-        ground = path[:, :2]
-        if ((ground >= wall_distance) & (ground <= room_dim[:2] - wall_distance)).all():
+        path = start + speed * seconds * _draw_bend(n_waypoints, rng)
+        if (np.minimum(path, room_dim - path)[:, :2] >= wall_distance).all():
             return path
     room, place = np.round(room_dim, 2).tolist(), np.round(start, 2).tolist()
     raise ValueError(
         f"walk: expected {speed * seconds:.2f} m of way from {place}, {wall_distance:g} m from the walls of a room "
         f"of {room} m, got none in {MAX_TRIES} draws"
     )
+
+
+def _draw_bend(n_waypoints: int, rng: np.random.Generator) -> np.ndarray:
+    """A level way (n_waypoints, 3) of length 1 from the origin, in equal strides that turn by equal angles."""
+    heading, turn = rng.uniform(-np.pi, np.pi), np.deg2rad(rng.uniform(-MAX_TURN_DEG, MAX_TURN_DEG))
+    headings = heading + turn * np.linspace(0, 1, n_waypoints - 1)
+    strides = np.stack([np.cos(headings), np.sin(headings), 0 * headings], axis=1) / (n_waypoints - 1)
+    return np.concatenate([np.zeros((1, 3)), np.cumsum(strides, axis=0)])
 
 
 def convolve_moving(

@@ -63,6 +63,7 @@ FIELDS: dict[str, Callable[[np.ndarray, np.ndarray], np.ndarray]] = {
     "spherical": spherical_coherence,
     "cylindrical": cylindrical_coherence,
 }
+"""Coherence of positions (n_mics, 3) at frequencies (n_freqs,) by the name of the field."""
 
 
 def diffuse_noise(

@@ -22,7 +22,7 @@ class Background:
     """Noise from everywhere.
 
     Attributes:
-        coherence: ``spherical``: noise from all directions; ``cylindrical``: from all directions of the horizontal plane.
+        coherence: ``spherical``: noise from all directions; ``cylindrical``: from all horizontal directions.
         source: ``stationary``: noise with the spectrum of a recording; ``recordings``: different recordings, one
             for each microphone, mixed to the coherence of the field; ``babble``: the same with many voices.
         n_voices: voices of each babble track.

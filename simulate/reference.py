@@ -15,11 +15,26 @@ import numpy as np
 from arrayse.geometry import SPEED_OF_SOUND
 from simulate.room import OCTAVE_BANDS, Room
 
+LEAD = 40
+"""Samples before the moment of emission: half of the engine's fractional-delay filter."""
+
 RAY_TRACING_ORDER = 3
 """Reflections up to this order are image sources when the rest is ray-traced."""
 
 N_RAYS = 20_000
 RAY_SEED = 1
+CONSTANTS = {
+    "c": SPEED_OF_SOUND,
+    "frac_delay_length": 2 * LEAD + 1,
+    "num_threads": 1,
+    "octave_bands_base_freq": 125.0,
+    "octave_bands_keep_dc": True,
+    "octave_bands_n_fft": 512,
+    "rir_hpf_enable": False,
+    "sinc_lut_granularity": 20,
+}
+"""The engine's process-wide ones that its responses depend on."""
+
 WALL_NAMES = ("west", "east", "south", "north", "floor", "ceiling")
 PATTERNS = {"subcardioid": 0.75, "cardioid": 0.5, "hypercardioid": 0.25, "figure_eight": 0.0}
 
@@ -45,44 +60,48 @@ def image_responses(
         n_taps: length after the moment of emission.
 
     Returns:
-        (n_sources, n_mics, lead + n_taps) float32; the moment of emission is sample 40, half of the engine's
-        fractional-delay filter.
+        (n_sources, n_mics, LEAD + n_taps) float32; index LEAD is the moment of emission.
     """
-    with _settings():
+    with reference_settings():
         order = RAY_TRACING_ORDER if room.acoustics.ray_tracing else max_order(room, n_taps / sample_rate)
         return _responses(room, reflection, order, sources, mics, sample_rate, n_taps)
 
 
-def direct_responses(
-    room: Room, sources: np.ndarray, mics: np.ndarray, sample_rate: int, n_taps: int
-) -> np.ndarray:
+def direct_responses(room: Room, sources: np.ndarray, mics: np.ndarray, sample_rate: int, n_taps: int) -> np.ndarray:
     """The direct path alone, as :func:`image_responses`."""
-    with _settings():
+    with reference_settings():
         return _responses(room, np.zeros((1, 6)), 0, sources, mics, sample_rate, n_taps)
 
 
 def max_order(room: Room, seconds: float) -> int:
-    """Reflection order in a shoebox that holds every image within c·seconds: order n lies n shortest steps away."""
-    sides = np.sort(room.dim)
-    shortest_step = sides[0] * sides[1] / np.hypot(sides[0], sides[1])
-    return int(np.ceil(SPEED_OF_SOUND * seconds / shortest_step))
+    """Reflection order in a shoebox that holds every image within c·seconds.
+
+    The images that n_i reflections make across axis i lie (n_i - 1) sides or more away along it; so many in all are
+    nearest where n_i - 1 is in proportion to 1 / side².
+    """
+    return int(SPEED_OF_SOUND * seconds * np.sqrt(np.sum(1 / room.dim**2))) + 3
 
 
 @contextmanager
-def _settings() -> Iterator[None]:
-    """Sets the engine's process-wide constants for exact, repeatable responses and puts them back."""
-    import pyroomacoustics
+def reference_settings() -> Iterator[None]:
+    """Sets the engine's process-wide constants for exact, repeatable responses and puts them back.
 
-    wanted = {"num_threads": 1, "rir_hpf_enable": False, "c": SPEED_OF_SOUND}
-    before = {name: pyroomacoustics.constants.get(name) for name in wanted}
-    for name, value in wanted.items():
-        pyroomacoustics.constants.set(name, value)
-    pyroomacoustics.random.seed(RAY_SEED)
+    Its random generator as well, but for that of its compiled part, which cannot be read.
+    """
+    import pyroomacoustics
+    from pyroomacoustics.random import generator
+
+    before = {name: pyroomacoustics.constants.get(name) for name in CONSTANTS}
+    rng = generator.get_rng()
     try:
+        for name, value in CONSTANTS.items():
+            pyroomacoustics.constants.set(name, value)
+        pyroomacoustics.random.seed(RAY_SEED)
         yield
     finally:
         for name, value in before.items():
             pyroomacoustics.constants.set(name, value)
+        generator._rng = rng
 
 
 def _responses(
@@ -99,13 +118,10 @@ def _responses(
         built.add_source(source, directivity=_directivity(room, mics.mean(axis=0) - source))
     built.add_microphone_array(mics.T)
     built.compute_rir()
-    import pyroomacoustics
-
-    lead = pyroomacoustics.constants.get("frac_delay_length") // 2
-    responses = np.zeros((len(sources), len(mics), lead + n_taps), dtype=np.float32)
+    responses = np.zeros((len(sources), len(mics), LEAD + n_taps), dtype=np.float32)
     for mic, row in enumerate(built.rir):
         for source, response in enumerate(row):
-            kept = response[: lead + n_taps]
+            kept = response[: LEAD + n_taps]
             responses[source, mic, : len(kept)] = kept
     return responses
 

@@ -84,7 +84,10 @@ def _noise(
     noise = _interferers(scene, responder, dry, ref)
     places = place_mics(geometry.positions, scene.device)
     tracks = np.stack([_track(scene, track) for track in scene.diffuse_excerpts])
-    diffuse = diffuse_noise(tracks, places, scene.sample_rate, rng, scene.background.coherence)
+    if len(places) == 1 and scene.background.source != "stationary":
+        diffuse = tracks  # one microphone needs no coherence
+    else:
+        diffuse = diffuse_noise(tracks, places, scene.sample_rate, rng, scene.background.coherence)
     noise = noise + np.float32(snr_gain(noise[ref], diffuse[ref], -scene.diffuse_db)) * diffuse
     if scene.wind_db is None or scene.wind_speed is None:
         return noise
@@ -101,11 +104,18 @@ def _interferers(scene: Scene, responder: Responder, dry: np.ndarray, ref: int) 
     if resting:
         response = responder.at_rest(resting)
         levels = [scene.source_levels_db[number] for number in resting]
-        noise, _ = mix_images(dry[resting], response.full, ref, levels, response.lead)
+        try:
+            noise, _ = mix_images(dry[resting], response.full, ref, levels, response.lead)
+        except ValueError as error:
+            heard = ", ".join(str(scene.source_excerpts[number].pieces[0]["path"]) for number in resting)
+            raise ValueError(f"interferer: {error} (of {heard})") from None
     for number in sorted(set(numbers) - set(resting)):
         assert isinstance(responder, PlaceResponder)
         response = responder.on_the_way(number)
         image = convolve_moving(dry[number], response.full, response.lead, responder.switch_at(number))
+        if mean_power(image[ref]) == 0:
+            heard = str(scene.source_excerpts[number].pieces[0]["path"])
+            raise ValueError(f"interferer: expected sound at the reference microphone, got silence from {heard}")
         gain = 10 ** (scene.source_levels_db[number] / 20) / np.sqrt(mean_power(image[ref]))
         noise = np.float32(gain) * image + (noise if noise.size else 0)
     return noise

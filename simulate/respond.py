@@ -1,4 +1,4 @@
-"""Who hears what in a scene: the responses from every source to every microphone, at every moment if something moves."""
+"""Who hears what in a scene: responses from every source to every microphone, at every moment if something moves."""
 
 from __future__ import annotations
 

@@ -153,9 +153,7 @@ def early_part(response: RoomResponse, early_ms: float, sample_rate: int) -> np.
     return np.where(np.arange(response.full.shape[-1]) <= last[..., None], response.full, np.float32(0))
 
 
-def _fit_walls(
-    room: Room, rt60: float, sources: np.ndarray, mics: np.ndarray, sample_rate: int
-) -> tuple[float, float]:
+def _fit_walls(room: Room, rt60: float, sources: np.ndarray, mics: np.ndarray, sample_rate: int) -> tuple[float, float]:
     """The absorption exponent k (energy reflection exp(-k x weight)) that gives an RT60, and the RT60 measured."""
     weights = np.array(room.acoustics.walls)
     most = -np.log(1 - MAX_ABSORPTION) / weights.max()

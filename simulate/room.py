@@ -41,13 +41,13 @@ class Acoustics:
             height is drawn.
 
     Raises:
-        ValueError: an unknown band, a factor that is not positive, a feature that the engine does not have, a
-            floor plan that is no polygon.
+        ValueError: an unknown band or one told twice, a factor that is not positive, a feature that the engine
+            does not have, a floor plan that is no polygon.
     """
 
     engine: Literal["ism", "pyroomacoustics"] = "ism"
     threshold: Annotated[float, Ge(0), Lt(1)] = 0.0
-    tail_density: Annotated[float, Gt(0)] | None = None
+    tail_density: Annotated[float, Ge(1)] | None = None
     walls: Annotated[list[Annotated[float, Gt(0)]], Len(6, 6)] = field(default_factory=lambda: [1.0] * 6)
     band_rt60: list[Annotated[list[float], Len(2, 2)]] = field(default_factory=list)
     ray_tracing: bool = False
@@ -60,6 +60,8 @@ class Acoustics:
                 raise ValueError(f"band_rt60: expected octave bands of {_listed(OCTAVE_BANDS)} Hz, got {band:g}")
             if not 0 < factor < np.inf:
                 raise ValueError(f"band_rt60: expected a factor of RT60 above 0 at {band:g} Hz, got {factor:g}")
+        if len({band for band, _ in self.band_rt60}) < len(self.band_rt60):
+            raise ValueError(f"band_rt60: expected every band once, got {self.band_rt60}")
         if self.engine == "ism":
             wanted = {"ray_tracing": self.ray_tracing, "floor_plan": self.floor_plan is not None}
             wanted["directivity"] = self.directivity != "omnidirectional"
@@ -128,6 +130,15 @@ class Room:
             return between & ((ground > margin) & (ground < self.dim[:2] - margin)).all(axis=-1)
         return between & _in_polygon(places[..., :2], self.corners, margin)
 
+    def sees(self, places: np.ndarray, others: np.ndarray) -> np.ndarray:
+        """Whether no corner of a floor plan stands between places (n, 3) and (m, 3) inside: (n, m)."""
+        free = np.ones((len(places), len(others)), dtype=bool)
+        if self.acoustics.floor_plan is not None:
+            start, end = places[:, None, :2], others[None, :, :2]
+            for corner, following in zip(self.corners, np.roll(self.corners, -1, axis=0), strict=True):
+                free &= ~_cross(start, end, corner, following)
+        return free
+
     def check(self) -> None:
         """Raises ValueError unless the room can have its RT60; the message tells which ones it can have."""
         if not self.shortest_rt60 <= self.rt60 * self.acoustics.band_factors.min() or not self._is_short_enough():
@@ -141,7 +152,7 @@ class Room:
         """Raises ValueError if one of the places (n, 3) is not inside."""
         for place, inside in zip(places, self.contains(places), strict=True):
             if not inside:
-                told = f"of floor plan {self.acoustics.floor_plan}" if self.acoustics.floor_plan else ""
+                told = f" of floor plan {self.acoustics.floor_plan}" if self.acoustics.floor_plan else ""
                 size, got = np.round(self.dim, 2).tolist(), np.round(place, 2).tolist()
                 raise ValueError(f"{what}: expected a place inside the room {size} m{told}, got {got}")
 
@@ -163,8 +174,23 @@ def _check_floor_plan(floor_plan: list[Point]) -> None:
     corners = np.array(floor_plan, dtype=float)
     if len(corners) < 3 or not np.isfinite(corners).all() or _signed_area(corners) <= 0:
         raise ValueError(f"floor_plan: expected three corners [x, y] or more, anticlockwise, got {floor_plan}")
+    following = np.roll(corners, -1, axis=0)
+    crossed = _cross(corners[:, None], following[:, None], corners, following).any()
+    if crossed or len(np.unique(corners, axis=0)) < len(corners):
+        raise ValueError(f"floor_plan: expected different corners and sides that do not cross, got {floor_plan}")
     if corners.min() < 0:
         raise ValueError(f"floor_plan: expected corners with x and y of 0 or more, got {floor_plan}")
+
+
+def _cross(start: np.ndarray, end: np.ndarray, other_start: np.ndarray, other_end: np.ndarray) -> np.ndarray:
+    """Whether lines in the plane from (..., 2) to (..., 2) cross others; to touch is not to cross."""
+
+    def side(point: np.ndarray, of_start: np.ndarray, of_end: np.ndarray) -> np.ndarray:
+        along, away = of_end - of_start, point - of_start
+        return along[..., 0] * away[..., 1] - along[..., 1] * away[..., 0]
+
+    apart = side(start, other_start, other_end) * side(end, other_start, other_end) < 0
+    return apart & (side(other_start, start, end) * side(other_end, start, end) < 0)
 
 
 def _in_polygon(points: np.ndarray, corners: np.ndarray, margin: float) -> np.ndarray:

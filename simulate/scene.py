@@ -16,6 +16,7 @@ from simulate.measured import RoomBank, draw_positions
 from simulate.recipe import Background, Carrier, Recipe
 from simulate.room import Acoustics, Room
 
+MAX_REDRAWS = 10
 RENDER, FRESH, LATER = 1, 2, 3
 """After the numbers of a scene: they start different generators."""
 
@@ -222,6 +223,14 @@ def _draw_tracks(world: World, split: str, n_samples: int, rng: np.random.Genera
     corpus, n_voices = world.noise, 1
     if background.source == "babble":
         corpus, n_voices = world.speech, background.n_voices
-    return [
-        [draw_excerpt(corpus, split, n_samples, rng) for _ in range(n_voices)] for _ in range(world.geometry.n_mics)
-    ]
+    tracks: list[list[Excerpt]] = []
+    for _ in range(MAX_REDRAWS * world.geometry.n_mics):
+        track = [draw_excerpt(corpus, split, n_samples, rng) for _ in range(n_voices)]
+        if track not in tracks:  # short files are soon drawn twice, and equal tracks would be coherent
+            tracks.append(track)
+        if len(tracks) == world.geometry.n_mics:
+            return tracks
+    raise ValueError(
+        f"background.source: expected {world.geometry.n_mics} different excerpts of {corpus.source} in split {split}, "
+        f"got {len(tracks)}: {background.source} needs more or longer files"
+    )

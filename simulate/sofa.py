@@ -25,6 +25,9 @@ MAX_VALUES = 1 << 26
 LARGEST = 1e12
 """Largest number that can be meant, whatever the variable."""
 
+LONGEST_TEXT = 1000
+"""Bytes of an attribute that is read."""
+
 MAX_SECONDS = 0.1
 """Longest responses, with their delays: a head rings for some milliseconds, what lasts longer is a room."""
 
@@ -78,6 +81,8 @@ class SofaBody:
         if n_mics not in (None, self.n_mics):
             raise ValueError(f"{path}: expected {n_mics} receivers (Data.IR), got {self.n_mics}")
         self.predelay = _fitted_predelay(self.measured) if predelay is None else float(predelay)
+        if not abs(self.predelay) <= MAX_SECONDS:
+            raise ValueError(f"predelay: expected at most {MAX_SECONDS:g} s, got {self.predelay:g} s for {path}")
 
     @property
     def n_mics(self) -> int:
@@ -86,9 +91,10 @@ class SofaBody:
 
     @property
     def duration(self) -> float:
-        """Seconds."""
-        last = (self.measured.taps.shape[2] + self.measured.delays.max()) / self.measured.sample_rate
-        return float(max(last - self.predelay, self.predelay))
+        """Seconds from the arrival at the listener to the first or the last tap."""
+        first = self.measured.delays.min() / self.measured.sample_rate
+        last = (self.measured.delays.max() + self.measured.taps.shape[2]) / self.measured.sample_rate
+        return float(max(self.predelay - first, last - self.predelay))
 
     def transfer(self, directions: np.ndarray, frequencies: np.ndarray) -> np.ndarray:
         """See :meth:`simulate.bodies.Body.transfer`; ValueError too for frequencies that the file does not reach."""
@@ -118,8 +124,8 @@ def read_sofa(path: Path) -> Measurements:
     """
     with _opened(path) as file:
         for name, expected in (("Conventions", "SOFA"), ("DataType", "FIR")):
-            if _text(file, name) != expected:
-                raise ValueError(f"{path}: expected {name} {expected}, got {_text(file, name) or 'none'}")
+            if (got := _text(path, file, name)) != expected:
+                raise ValueError(f"{path}: expected {name} {expected}, got {got or 'none'}")
         taps = _variable(path, file, "Data.IR", n_axes=3).astype(np.float32)
         rates = np.unique(_variable(path, file, "Data.SamplingRate"))
         delays = np.zeros((1, 1))
@@ -162,16 +168,23 @@ def _opened(path: Path) -> Iterator[Any]:
     try:
         with h5py.File(path, "r") as file:
             yield file
-    except (OSError, RuntimeError, KeyError, TypeError) as error:
+    except (OSError, RuntimeError, KeyError, TypeError, ValueError) as error:
+        if str(error).startswith(f"{path}: expected"):  # ours
+            raise
         raise ValueError(f"{path}: expected a readable SOFA file (HDF5), got {one_line(error)}") from None
 
 
-def _text(node: Any, name: str) -> str:
-    """An attribute as text; empty if there is none or if it is no text."""
-    value = node.attrs.get(name, "")
-    value = value[0] if isinstance(value, np.ndarray) and value.shape == (1,) else value
-    value = value.decode("utf-8", "replace") if isinstance(value, bytes) else value
-    return value if isinstance(value, str) else ""
+def _text(path: Path, node: Any, name: str) -> str:
+    """An attribute as text; empty if there is none.
+
+    Text of variable length, which SOFA does not use, is refused: damaged, it makes the library hang or crash.
+    """
+    if name not in node.attrs:
+        return ""
+    kind = node.attrs.get_id(name)
+    if kind.dtype.kind != "S" or kind.dtype.itemsize > LONGEST_TEXT or kind.shape not in ((), (1,)):
+        raise ValueError(f"{path}: expected text of fixed length in {name}, got {kind.dtype} of shape {kind.shape}")
+    return bytes(np.ravel(node.attrs[name])[0]).decode("utf-8", "replace")
 
 
 def _variable(path: Path, file: Any, name: str, n_axes: int | None = None) -> np.ndarray:
@@ -220,7 +233,7 @@ def _points(path: Path, file: Any, name: str, n_measured: int, typed: str | None
     points = _variable(path, file, name, n_axes=2)
     if points.shape[0] not in (1, n_measured) or points.shape[1] != 3:
         raise ValueError(f"{path}: expected {name} of shape ({n_measured}, 3) or (1, 3), got {points.shape}")
-    kind, units = (_text(file[typed or name], attribute).strip().lower() for attribute in ("Type", "Units"))
+    kind, units = (_text(path, file[typed or name], attribute).strip().lower() for attribute in ("Type", "Units"))
     if kind == "spherical" and units.startswith("degree"):
         azimuth, elevation, radius = np.deg2rad(points[:, 0]), np.deg2rad(points[:, 1]), points[:, 2]
         level = radius * np.cos(elevation)

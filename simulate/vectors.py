@@ -9,7 +9,7 @@ from collections.abc import Callable
 from typing import Any
 
 import numba
-from llvmlite import ir
+from llvmlite import ir  # type: ignore[import-untyped]
 from numba import types
 from numba.extending import intrinsic
 
@@ -19,10 +19,11 @@ TAPS = 4
 BANDS = 8
 """Octave bands that a grid holds side by side: one vector of 256 bits."""
 
-_OPTIONS = {"fastmath": True, "error_model": "numpy", "boundscheck": False, "nogil": True}
+_OPTIONS: dict[str, Any] = {"fastmath": True, "error_model": "numpy", "boundscheck": False, "nogil": True}
 _FAST = ("fast",)
+_intrinsic: Any = intrinsic  # its own annotations know nothing of the first argument
 
-inlined = numba.njit(**_OPTIONS)
+inlined: Any = numba.njit(**_OPTIONS)
 """For functions that only compiled functions call."""
 
 
@@ -38,7 +39,7 @@ def compiled(signature: Any) -> Callable[[Callable[..., Any]], Callable[..., Any
     return compile_it
 
 
-@intrinsic
+@_intrinsic
 def add_taps(typing: Any, grid: Any, cell: Any, table: Any, entry: Any, size: Any) -> Any:
     """``grid[cell : cell + TAPS] += size * table[entry : entry + TAPS]`` on flat float32 arrays, unchecked."""
 
@@ -52,7 +53,7 @@ def add_taps(typing: Any, grid: Any, cell: Any, table: Any, entry: Any, size: An
     return types.void(grid, cell, table, entry, size), code
 
 
-@intrinsic
+@_intrinsic
 def add_bands(
     typing: Any, grid: Any, cell: Any, table: Any, entry: Any, walls: Any, image: Any, wall: Any, row: Any, size: Any
 ) -> Any:

@@ -82,7 +82,7 @@ def wind_noise(
         azimuth_deg: where the wind comes from, in degrees from the front to the left.
 
     Returns:
-        (n_mics, n_samples) float32, of unit mean power over all microphones; without a mean before the gusts.
+        (n_mics, n_samples) float32, of unit mean power over all microphones and samples.
 
     Raises:
         ValueError: positions of a wrong shape, too few samples, a speed that is not positive, a direction that
@@ -133,7 +133,7 @@ def _gusts(n_samples: int, sample_rate: int, rng: np.random.Generator) -> np.nda
     """Level (n_samples,) float32 over time: exp(2 GUST_INTENSITY v) with v slow, Gaussian and of unit variance."""
     hertz = scipy.fft.rfftfreq(n_samples, 1 / sample_rate)
     slow = ((hertz > 0) & (hertz <= GUST_LIMIT_HZ)) * (1 + (hertz / GUST_CORNER_HZ) ** 2) ** (-5 / 12)
-    spectrum = slow * rng.standard_normal((2, len(hertz))).T.copy().view(np.complex128)[:, 0]
+    spectrum = slow * rng.standard_normal(2 * len(hertz)).view(np.complex128)
     deviation = 2 * np.sqrt(np.sum(slow**2)) / n_samples
     speed = scipy.fft.irfft(spectrum, n_samples) / deviation if deviation > 0 else np.zeros(n_samples)
     return np.exp(2 * GUST_INTENSITY * speed).astype(np.float32)

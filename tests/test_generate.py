@@ -40,7 +40,7 @@ def test_what_lies_in_the_folder(undisturbed: dict[str, str]) -> None:
     assert folders == {"train/shard-00000", "train/shard-00001", "valid/shard-00000", "test/shard-00000"}
     assert sum(name.endswith(".wav") for name in undisturbed) == sum(N_SCENES.values())
     assert len(set(undisturbed.values())) == len(undisturbed)  # no two scenes are the same
-    assert {name for name in undisturbed if "/" not in name} == {"dataset.json"}
+    assert {name for name in undisturbed if "/" not in name} == {"dataset.json", "corpora.json"}
 
 
 @pytest.mark.parametrize("workers", [2, 4])
@@ -162,21 +162,21 @@ def test_a_run_that_was_killed_at_its_first_file(
     (out / f".dataset.json.{32 * 'a'}.tmp").write_text('{"label"')
     generate(out, tiny_world(corpora, recipe), {"train": 1}, 1)
     wave = "train/shard-00000/train-000000.wav"
-    assert hashes(out).keys() == {wave, "train/shard-00000/manifest.jsonl", "dataset.json"}
+    assert hashes(out).keys() == {wave, "train/shard-00000/manifest.jsonl", "dataset.json", "corpora.json"}
     assert hashes(out)[wave] == undisturbed[wave]
 
 
 def test_a_scene_that_fails_leaves_no_half_shard(
     corpora: Corpora, recipe: Recipe, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    write = module._write_stems
+    write = module.write_stems
 
     def full(path: Path, *arguments: object) -> dict[str, float]:
         if path.name == "train-000021.wav":
             raise OSError(28, "No space left on device")
         return write(path, *arguments)  # type: ignore[arg-type]
 
-    monkeypatch.setattr(module, "_write_stems", full)
+    monkeypatch.setattr(module, "write_stems", full)
     with pytest.raises(OSError, match="No space left"):
         make(tmp_path / "data", corpora, recipe)
     assert [path.name for path in (tmp_path / "data" / "train").iterdir()] == ["shard-00000"]

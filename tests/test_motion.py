@@ -248,8 +248,14 @@ def test_walks_without_a_place() -> None:
         draw_walk(start, ROOM, 0.5, 10.0, 4.0, rng)
     with pytest.raises(ValueError, match=r"walk: expected waypoint 0 inside the room \[6\.0, 4\.0, 3\.0\] m, got"):
         draw_walk(np.array([7.0, 1, 1]), ROOM, 0.5, 1.0, 1.0, rng)
-    for speed, seconds, n_waypoints in ((-1.0, 1.0, 9), (np.nan, 1.0, 9), (1.0, 0.0, 9), (1.0, 1.0, 1)):
-        with pytest.raises(ValueError, match="speed, seconds, n_waypoints: expected at least 0, above 0 and"):
+    for speed, seconds, n_waypoints in (
+        (-1.0, 1.0, 9),
+        (np.nan, 1.0, 9),
+        (np.inf, 1.0, 9),
+        (1.0, 0.0, 9),
+        (1.0, 1.0, 1),
+    ):
+        with pytest.raises(ValueError, match="walk: expected speed >= 0, seconds > 0 and n_waypoints >= 2, got"):
             draw_walk(start, ROOM, 0.5, speed, seconds, rng, n_waypoints)
 
 

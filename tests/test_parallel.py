@@ -67,6 +67,13 @@ def die_at_three(place: Place) -> int:
     return place[1]
 
 
+def interrupted_at_three(place: Place) -> int:
+    begin(place)
+    if place[1] == 3:
+        os.kill(os.getpid(), signal.SIGINT)
+    return place[1]
+
+
 def hold_a_file(place: Place) -> int:
     """Task 0 ends at once; the others hold a file that they remove when they are ended."""
     held = place[0] / f"held-{place[1]}"
@@ -274,6 +281,11 @@ def interrupted(folder: Path, *arguments: str) -> tuple[int, str]:
         with contextlib.suppress(ProcessLookupError):
             os.killpg(process.pid, signal.SIGKILL)
     return process.returncode, output
+
+
+def test_a_worker_leaves_ctrl_c_to_its_parent(tmp_path: Path) -> None:
+    assert sorted(run_tasks(interrupted_at_three, places(tmp_path), 2)) == list(range(6))
+    assert n_begun(tmp_path, 3) == 1
 
 
 @pytest.mark.parametrize(

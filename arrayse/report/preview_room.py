@@ -14,8 +14,11 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 # Inches: width of the picture, of the enlarged array, around and between; most that the two views take together.
-WIDTH, ZOOM, LEFT, GAP, BOTTOM, TOP = 8.0, 2.35, 0.5, 0.42, 0.5, 0.3
-MOST_HEIGHT = 5.3
+WIDTH, ZOOM, LEFT, GAP, BOTTOM, TOP = 8.0, 2.2, 0.4, 0.55, 0.3, 0.3
+MOST_HEIGHT = 5.2
+
+LOW_ZOOM = 1.0
+"""Height of the array enlarged from the side."""
 
 FRONT_LENGTH = 0.09
 TURN_RADIUS = 0.075
@@ -44,16 +47,16 @@ def room_figure(scene: PreviewScene, salt: str) -> str:
         raise ValueError(f"scene {scene.id}: expected a simulated room to draw, got a measured one")
     low, high = room.corners.min(axis=0), room.corners.max(axis=0)
     size = np.array([*(high - low), room.height])
-    scale = min((WIDTH - LEFT - GAP - ZOOM - 0.3) / size[0], MOST_HEIGHT / (size[1] + size[2]))
+    scale = min((WIDTH - LEFT - GAP - ZOOM - 0.2) / size[0], MOST_HEIGHT / (size[1] + size[2]))
     inches = scale * size
-    height = max(TOP + inches[1] + GAP + inches[2] + BOTTOM, TOP + 2 * ZOOM + GAP + BOTTOM)
+    height = TOP + max(inches[1] + inches[2], ZOOM + LOW_ZOOM) + GAP + BOTTOM
     figure = Figure(figsize=(WIDTH, height))
     top = height - TOP - inches[1]
     plan = _axes(figure, (LEFT, top, inches[0], inches[1]), (low[0], high[0]), (low[1], high[1]))
     side = _axes(figure, (LEFT, top - GAP - inches[2], inches[0], inches[2]), (low[0], high[0]), (0, room.height))
     _draw_plan(plan, scene, room)
     _draw_side(side, scene, room)
-    _draw_zooms(figure, plan, scene, room, left=LEFT + inches[0] + GAP + 0.15)
+    _draw_zooms(figure, plan, scene, room, left=max(LEFT + inches[0] + GAP, 0.5 * WIDTH))
     return inline_svg(figure, _label(scene), salt)
 
 
@@ -68,6 +71,16 @@ def _axes(
     axes.spines[:].set_visible(False)
     axes.set(xlim=xlim, ylim=ylim)
     return axes
+
+
+def _style_view(axes: Axes, title: str) -> None:
+    from matplotlib.ticker import MultipleLocator
+
+    for axis in (axes.xaxis, axes.yaxis):
+        axis.set_major_locator(MultipleLocator(1))
+    axes.set_title(title, loc="left", fontsize=10, color=MUTED, pad=7)
+    axes.grid(color=GRID, lw=0.6)
+    axes.set_axisbelow(True)
 
 
 def _label(scene: PreviewScene) -> str:
@@ -97,9 +110,7 @@ def _draw_plan(axes: Axes, scene: PreviewScene, room: PreviewRoom) -> None:
     if target is not None:
         axes.plot(*np.stack([centre, target[0, :2]]).T, color=page_colour(1), lw=1, ls=(0, (4, 3)), alpha=0.7)
     axes.plot(*centre, "o", ms=7, mfc=CARD, mec=INK, mew=1.8, zorder=8)
-    axes.set_title("Plan (m)", loc="left", fontsize=10, color=MUTED, pad=7)
-    axes.grid(color=GRID, lw=0.6)
-    axes.set_axisbelow(True)
+    _style_view(axes, "Plan (m)")
 
 
 def _draw_side(axes: Axes, scene: PreviewScene, room: PreviewRoom) -> None:
@@ -116,10 +127,10 @@ def _draw_side(axes: Axes, scene: PreviewScene, room: PreviewRoom) -> None:
     axes.plot(x, z, "o", ms=7, mfc=CARD, mec=INK, mew=1.8, zorder=8)
     if len(set(room.walls)) > 1:
         for weight, where, anchor in ((room.walls[4], 0.02, "bottom"), (room.walls[5], 0.97, "top")):
-            axes.text(0.5, where, _weight(weight), transform=axes.transAxes, color=MUTED, size=8.5, ha="center", va=anchor)
-    axes.set_title("From the south (m)", loc="left", fontsize=10, color=MUTED, pad=7)
-    axes.grid(color=GRID, lw=0.6)
-    axes.set_axisbelow(True)
+            axes.text(
+                0.5, where, _weight(weight), transform=axes.transAxes, color=MUTED, size=8.5, ha="center", va=anchor
+            )
+    _style_view(axes, "From the south (m)")
 
 
 def _draw_wall_weights(axes: Axes, room: PreviewRoom) -> None:
@@ -158,8 +169,8 @@ def _draw_front(axes: Axes, room: PreviewRoom) -> None:
     if len(room.yaws_deg) > 1:
         angles = np.linspace(first, last, 40)
         arc = centre + TURN_RADIUS * reach * np.stack([np.cos(angles), np.sin(angles)], axis=1)
-        axes.plot(*arc[:-2].T, color=ACCENT, lw=2, zorder=6)
-        _arrow(axes, arc[-4], arc[-1], ACCENT, 2)
+        axes.plot(*arc[:-2].T, color=INK, lw=1.4, zorder=6)
+        _arrow(axes, arc[-4], arc[-1], INK, 1.4)
 
 
 def _arrow(axes: Axes, start: np.ndarray, end: np.ndarray, colour: str, width: float) -> None:
@@ -175,35 +186,42 @@ def _draw_zooms(figure: Figure, plan: Axes, scene: PreviewScene, room: PreviewRo
     """The array from above, and below it from the south if its microphones differ in height."""
     from matplotlib.patches import ConnectionPatch
 
-    height = figure.get_size_inches()[1]
-    reach = max(LEAST_ZOOM, 1.35 * float(np.abs(room.mics - room.array_centre).max()))
-    offsets = 1e3 * (room.mics - room.array_centre), 1e3 * (room.nominal_mics - room.array_centre)
-    has_heights = np.ptp(room.nominal_mics[:, 2]) > SAME_HEIGHT
-    views = [((0, 1), "Array (mm)")] + ([((0, 2), "Array from the south (mm)")] if has_heights else [])
-    limits = (-1e3 * reach, 1e3 * reach)
-    for number, (pair, title) in enumerate(views):
-        bottom = height - TOP - ZOOM - number * (ZOOM + GAP)
-        axes = _axes(figure, (left, bottom, ZOOM, ZOOM), limits, limits)
-        real, nominal = (mics[:, pair] for mics in offsets)
-        _draw_mics(axes, real, nominal, scene.ref_mic)
-        axes.set_title(title, loc="left", fontsize=10, color=MUTED, pad=7)
-        axes.spines[:].set(visible=True, color=MUTED, lw=1)
-        axes.grid(color=GRID, lw=0.6)
-        axes.set_axisbelow(True)
-        if number == 0:
-            yaw = np.deg2rad(room.yaws_deg[0])
-            front = np.array([np.cos(yaw), np.sin(yaw)])
-            _arrow(axes, 0.78e3 * reach * front, 0.98e3 * reach * front, INK, 2)
-            spot = (room.array_centre[0], room.array_centre[1])
-            line = ConnectionPatch(spot, (0, 0.5), "data", "axes fraction", plan, axes, color=MUTED, lw=0.8, alpha=0.6)
-            figure.add_artist(line)
+    bottom = figure.get_size_inches()[1] - TOP - ZOOM
+    reach = 1e3 * max(LEAST_ZOOM, 1.35 * float(np.abs(room.mics - room.array_centre).max()))  # mm
+    above = _axes(figure, (left, bottom, ZOOM, ZOOM), (-reach, reach), (-reach, reach))
+    _draw_mics(above, scene, room, (0, 1), "Array (mm)")
+    yaw = np.deg2rad(room.yaws_deg[0])
+    front = reach * np.array([np.cos(yaw), np.sin(yaw)])
+    above.plot([0, front[0]], [0, front[1]], color=INK, lw=1, alpha=0.5, zorder=1)
+    _arrow(above, 0.8 * front, front, INK, 1.4)
+    spot = (room.array_centre[0], room.array_centre[1])
+    ends = {"coordsA": "data", "coordsB": "axes fraction", "axesA": plan, "axesB": above}
+    figure.add_artist(ConnectionPatch(spot, (0, 0.5), **ends, color=MUTED, lw=0.8, alpha=0.6))
+    if np.ptp(room.nominal_mics[:, 2]) > SAME_HEIGHT:
+        low = reach * LOW_ZOOM / ZOOM
+        middle = 1e3 * float(np.mean(room.mics[:, 2]) - room.array_centre[2])
+        tall = max(1.0, 1.2e3 * np.ptp(room.mics[:, 2]) / (2 * low))  # a phone held upright needs more
+        height = min(LOW_ZOOM * tall, bottom - GAP - BOTTOM)
+        box = (left, bottom - GAP - height, ZOOM, height)
+        half = reach * height / ZOOM
+        side = _axes(figure, box, (-reach, reach), (middle - half, middle + half))
+        _draw_mics(side, scene, room, (0, 2), "Array from the south (mm)")
 
 
-def _draw_mics(axes: Axes, real: np.ndarray, nominal: np.ndarray, ref_mic: int) -> None:
-    """Microphones (n_mics, 2) in mm with their numbers, the reference in colour."""
+def _draw_mics(axes: Axes, scene: PreviewScene, room: PreviewRoom, pair: tuple[int, int], title: str) -> None:
+    """Microphones along two axes with their numbers, the reference in colour, and the sphere that carries them."""
+    from matplotlib.patches import Circle
+
+    real, nominal = (1e3 * (mics - room.array_centre)[:, pair] for mics in (room.mics, room.nominal_mics))
+    if room.sphere_radius is not None:
+        axes.add_patch(Circle((0, 0), 1e3 * room.sphere_radius, fc=GRID, ec=MUTED, lw=0.8, alpha=0.6, zorder=0.5))
     if not np.allclose(real, nominal):
         axes.plot(*nominal.T, "o", ms=11, mfc="none", mec=MUTED, mew=0.9, zorder=2)
     for mic, place in enumerate(real):
-        colour = ACCENT if mic == ref_mic else INK
+        colour = ACCENT if mic == scene.ref_mic else INK
         axes.plot(*place, "o", ms=7, color=colour, zorder=3)
         axes.annotate(str(mic), place, (6, 5), textcoords="offset points", color=colour, size=9, zorder=4)
+    axes.set_title(title, loc="left", fontsize=10, color=MUTED, pad=7)
+    axes.spines[:].set(visible=True, color=MUTED, lw=1)
+    axes.grid(color=GRID, lw=0.6)
+    axes.set_axisbelow(True)

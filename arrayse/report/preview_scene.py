@@ -42,6 +42,7 @@ class PreviewRoom:
         yaws_deg: (n_waypoints,) to which the array turns, at equal steps of time; the first is that of the start.
         mics: (n_mics, 3) at the start.
         nominal_mics: where they would be without tolerances.
+        sphere_radius: of the rigid sphere round the centre that carries them; None: there is none.
     """
 
     corners: np.ndarray
@@ -52,6 +53,7 @@ class PreviewRoom:
     yaws_deg: np.ndarray
     mics: np.ndarray
     nominal_mics: np.ndarray
+    sphere_radius: float | None
 
 
 @dataclass(frozen=True, eq=False)

@@ -1,0 +1,59 @@
+"""Commands about arrayse itself: quickstart, keys, doctor."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.markup import escape
+
+from arrayse.cli.common import app, console
+
+
+@app.command()
+def quickstart(
+    arguments: Annotated[
+        list[str] | None, typer.Argument(help="out=FOLDER (runs/quickstart).", metavar="[out=FOLDER]")
+    ] = None,
+) -> None:
+    """The whole path on built-in synthetic speech, within ten minutes on two cores."""
+    from arrayse.config import read_config
+    from arrayse.quickstart import quickstart as run_quickstart
+
+    page = run_quickstart(Path(read_config("quickstart", arguments or [])["out"]), console)
+    console.print(f"report: {escape(str(page))}  (open it in a browser)")
+
+
+@app.command()
+def keys(
+    verb: Annotated[str, typer.Argument(help="simulate, train, distill or evaluate.")],
+) -> None:
+    """List every key that a verb can be told, with its default and what it may be.
+
+    `arrayse keys simulate`
+    """
+    from rich.table import Table
+
+    from arrayse.keys import list_keys
+    from arrayse.schema import SCHEMAS
+
+    if verb not in SCHEMAS:
+        raise ValueError(f"verb: expected one of {', '.join(SCHEMAS)}, got {verb}")
+    table = Table("key", "default", "may be", box=None, pad_edge=False)
+    for row in list_keys(SCHEMAS[verb]):
+        table.add_row(*map(escape, row))
+    console.print(table)
+
+
+@app.command()
+def doctor() -> None:
+    """Check the installation: packages, hardware, optional extras."""
+    from arrayse.doctor import examine
+
+    findings = examine()
+    marks = {True: "[green]ok[/]  ", None: "[yellow]--[/]  ", False: "[red]bad[/] "}
+    for finding in findings:
+        console.print(f"{marks[finding.ok]}{finding.what:<16}{escape(finding.found)}")
+    if any(finding.ok is False for finding in findings):
+        raise typer.Exit(1)

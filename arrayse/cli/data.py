@@ -1,0 +1,98 @@
+"""Commands about arrays and datasets: array show, simulate, verify."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.markup import escape
+
+from arrayse.cli.common import Arguments, app, console, split_arguments
+
+array_app = typer.Typer(no_args_is_help=True, help="Look at microphone arrays.")
+app.add_typer(array_app, name="array")
+
+
+@array_app.command()
+def show(
+    arguments: Annotated[
+        list[str],
+        typer.Argument(
+            help="A YAML file or a named array; out=FILE.png, sample_rate=HZ.", metavar="ARRAY [KEY=VALUE]..."
+        ),
+    ],
+) -> None:
+    """Draw an array: layout, aliasing frequency, delay-and-sum and superdirective beampatterns.
+
+    `arrayse array show glasses out=glasses.png`
+    """
+    from arrayse.config import read_array, read_config
+    from arrayse.geometry import SPEED_OF_SOUND
+    from arrayse.report.array_figure import draw_array
+
+    names, overrides = split_arguments(arguments)
+    if len(names) != 1:
+        raise ValueError(f"array: expected one YAML file or named array, got {len(names)}")
+    geometry, values = read_array(names[0]), read_config("array_show", overrides)
+    out = Path(values["out"] or f"{geometry.name}.png")
+    if out.suffix != ".png":
+        raise ValueError(f"out: expected a name ending in .png, got {out}")
+    draw_array(geometry, out, values["sample_rate"])
+    console.print(f"{escape(geometry.name)}: {geometry.n_mics} microphones, aperture {1e3 * geometry.aperture:.1f} mm")
+    if geometry.n_mics > 1:
+        widest_hz = SPEED_OF_SOUND / (2 * geometry.aperture)
+        console.print(
+            f"spatial aliasing: from {widest_hz:.0f} Hz for the farthest pair, "
+            f"from {geometry.aliasing_hz:.0f} Hz for the closest, each along its own axis"
+        )
+    console.print(f"picture: {escape(str(out))}")
+
+
+@app.command()
+def simulate(arguments: Arguments) -> None:
+    """Simulate a dataset: rooms, a talker, interferers, diffuse and sensor noise at your array.
+
+    `arrayse simulate office array=circular speech=~/speech noise=~/noise out=data/office`
+
+    `preview=8` writes a page about the first scenes and stops there: look before a long run.
+    A corpus is `builtin`, a folder of 16 kHz mono files (one folder per speaker), or a folder with a MANIFEST.csv.
+    Started again, the same command goes on where it stopped.
+    """
+    from arrayse.config import read_config
+    from arrayse.ui import count_bar
+    from arrayse.verbs import run_simulate
+
+    values = read_config("simulate", arguments)
+    with count_bar(console, "scenes") as progress:
+        out = run_simulate(values, progress, lambda text: console.print(escape(text), highlight=False, soft_wrap=True))
+    console.print(f"dataset: {escape(str(out))}")
+
+
+@app.command()
+def verify(
+    dataset: Annotated[Path, typer.Argument(help="Folder that simulate wrote.")],
+    overrides: Annotated[list[str] | None, typer.Argument(help="workers=2", metavar="[workers=N]")] = None,
+    repair: Annotated[bool, typer.Option("--repair", help="Make again what is broken or missing.")] = False,
+) -> None:
+    """Check a dataset: every file, its SHA-256, its SNR; print its statistics.
+
+    `arrayse verify data/office --repair`
+
+    Exit code 1: something is wrong and was not repaired.
+    """
+    from arrayse.config import read_config
+    from arrayse.ui import count_bar
+    from arrayse.verbs import run_verify
+
+    workers = read_config("verify", overrides or [])["workers"]
+    with count_bar(console, "scenes") as progress:
+        problems, lines = run_verify(dataset, workers, repair, progress)
+    for line in lines:
+        console.print(escape(line), highlight=False, soft_wrap=True)
+    for problem in problems:
+        console.print(f"[red]bad[/]  {escape(problem)}", highlight=False, soft_wrap=True)
+    if problems:
+        console.print(f"{len(problems)} problems: --repair makes these shards again")
+        raise typer.Exit(1)
+    console.print(f"[green]ok[/]   {escape(str(dataset))}")

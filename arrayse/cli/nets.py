@@ -1,0 +1,130 @@
+"""Commands about networks: train, distill, evaluate, report, enhance."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+from rich.markup import escape
+
+from arrayse.cli.common import CONFIG_HELP, Arguments, app, console, is_silent, split_arguments
+
+
+@app.command()
+def train(arguments: Arguments) -> None:
+    """Train a network on a dataset.
+
+    `arrayse train teacher data=data/office out=runs/teacher 'mics=[0,1,2]'`
+
+    Several processes: `torchrun --nproc-per-node 2 -m arrayse train …`. Started again, it goes on where it stopped.
+    """
+    _train("train", arguments)
+
+
+@app.command()
+def distill(arguments: Arguments) -> None:
+    """Train a small student with the help of a trained teacher.
+
+    `arrayse distill student lin_one_step teacher=runs/teacher data=data/office 'mics=[0,1]' out=runs/student`
+    """
+    _train("distill", arguments)
+
+
+@app.command()
+def evaluate(
+    arguments: Annotated[
+        list[str], typer.Argument(help="Run folders. " + CONFIG_HELP, metavar="RUN... [CONFIG|KEY=VALUE]...")
+    ],
+) -> None:
+    """Score runs on a dataset over SNR, all on the same scenes; print the table.
+
+    `arrayse evaluate runs/teacher runs/student data=data/office 'snr_db=[-5,0,5]' out=runs/evaluation`
+    """
+    from arrayse.config import ConfigError, find_config, read_config
+    from arrayse.report.table import print_table
+    from arrayse.ui import count_bar
+    from arrayse.verbs import run_evaluate
+
+    names, overrides = split_arguments(arguments)
+    folders = [Path(name).expanduser() for name in names if Path(name).expanduser().is_dir()]
+    runs = {folder.resolve().name: folder for folder in folders}
+    configs = [name for name in names if Path(name).expanduser() not in folders]
+    for name in configs:
+        try:
+            find_config(name, "evaluate")
+        except ConfigError as error:
+            raise ConfigError(
+                f"evaluate: expected a run folder or a config, got {name}: no such folder\n{error}"
+            ) from None
+    if not runs or len(runs) < len(folders):
+        raise ConfigError(f"runs: expected run folders with different names, got {', '.join(names) or 'none'}")
+    values = read_config("evaluate", [*configs, *overrides])
+    with count_bar(console, "scenes") as progress:
+        summary = run_evaluate(values, runs, progress)
+    print_table(summary, console)
+    console.print(f"evaluation: {escape(values['out'])}  (arrayse report {escape(values['out'])} makes a page of it)")
+
+
+@app.command()
+def enhance(
+    run: Annotated[Path, typer.Argument(help="Run folder of a trained network.")],
+    source: Annotated[
+        Path,
+        typer.Argument(
+            help="Recording of any length: all channels of the array, or only those that the network hears."
+        ),
+    ],
+    destination: Annotated[
+        Path, typer.Argument(help="Where the enhanced speech goes (.wav or .flac, one channel, 16 bits).")
+    ],
+    overrides: Annotated[
+        list[str] | None, typer.Argument(help="gain_db=-3 lowers the result by 3 dB.", metavar="[gain_db=DB]")
+    ] = None,
+) -> None:
+    """Enhance a recording.
+
+    `arrayse enhance runs/student in.wav out.wav`
+    """
+    from arrayse.config import read_config
+    from arrayse.verbs import run_enhance
+
+    run_enhance(run, source, destination, read_config("enhance", overrides or [])["gain_db"])
+    console.print(f"enhanced: {escape(str(destination))}")
+
+
+@app.command()
+def report(
+    arguments: Annotated[
+        list[str],
+        typer.Argument(help="Folders that evaluate wrote, and out=PAGE.html.", metavar="EVALUATION... [out=FILE]"),
+    ],
+) -> None:
+    """Make one self-contained HTML page: table, curves over SNR, players with spectrograms.
+
+    `arrayse report runs/evaluation out=report.html`
+    """
+    from arrayse.config import read_config
+    from arrayse.report.build import build_report
+
+    folders, overrides = split_arguments(arguments)
+    if not folders:
+        raise ValueError("evaluation: expected a folder that arrayse evaluate wrote, got none")
+    out = Path(read_config("report", overrides)["out"] or Path(folders[0]) / "report.html")
+    if out.suffix != ".html":
+        raise ValueError(f"out: expected a name ending in .html, got {out}")
+    page = build_report([Path(folder) for folder in folders], out)
+    console.print(f"report: {escape(str(page))}")
+
+
+def _train(verb: str, arguments: list[str]) -> None:
+    from arrayse.config import read_config
+    from arrayse.ui import training_bars
+    from arrayse.verbs import run_train
+
+    values = read_config(verb, arguments)
+    target = Console(quiet=True) if is_silent() else console
+    with training_bars(target) as progress:
+        run = run_train(values, progress, lambda text: target.print(escape(text)))
+    target.print(f"run: {escape(str(run))}")

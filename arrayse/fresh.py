@@ -1,0 +1,42 @@
+"""Training on scenes that are simulated when they are needed: every epoch hears new ones."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from arrayse.data import SceneReader
+from arrayse.mixture import SceneEntry
+from simulate.render import render
+from simulate.scene import World, draw_scene
+
+
+@dataclass(frozen=True)
+class FreshReader(SceneReader):
+    """Draws and renders the scenes of the world that ``dataset`` was made from; nothing is read from its shards.
+
+    A scene is a function of (seed of the world, split, number, epoch), its crop and SNR of the training's seed too, so
+    a run that resumes hears what it would have heard.
+
+    Attributes:
+        world: what scenes are drawn from.
+        n_scenes: scenes of an epoch.
+    """
+
+    world: World
+    n_scenes: int
+
+    def entries(self) -> list[SceneEntry]:
+        """The scenes of an epoch, by number; what they are depends on the epoch."""
+        folder = self.dataset.folder / self.split
+        return [SceneEntry(folder, {"id": f"{self.split}-fresh-{i:06d}", "index": i}) for i in range(self.n_scenes)]
+
+    def read(self, entry: SceneEntry, epoch: int) -> tuple[np.ndarray, np.ndarray]:
+        """Noisy and target of one scene of an epoch, each (n_mics, n_samples) float32."""
+        scene = draw_scene(self.world, self.split, entry.numbers["index"], epoch)
+        rng = np.random.default_rng([self.seed, epoch, *scene.seed])
+        start, n_samples, snr_db = self.draw_crop(scene.n_samples, rng)
+        mixture = render(scene, self.world.geometry)[0].at_snr(snr_db)
+        cut = slice(start, start + n_samples)
+        return mixture.noisy[:, cut], mixture.target[:, cut]
