@@ -170,6 +170,13 @@ class EvaluateConfig(Strict):
     seed: Annotated[int, Ge(0)] = 0
 
 
+class BenchmarkConfig(Strict):
+    speech: Place = "builtin"
+    noise: Place = "builtin"
+    repeats: Annotated[int, Ge(1), Le(100)] = 7
+    out: Place | None = None
+
+
 class VerifyConfig(Strict):
     workers: Annotated[int, Ge(1)] | None = None
 
@@ -199,6 +206,7 @@ SCHEMAS: dict[str, type[BaseModel]] = {
     "enhance": EnhanceConfig,
     "report": ReportConfig,
     "verify": VerifyConfig,
+    "benchmark": BenchmarkConfig,
     "array_show": ArrayShowConfig,
     "quickstart": QuickstartConfig,
 }

@@ -18,11 +18,12 @@ from arrayse.files import check_new_folder, read_json, sha256_of, write_text
 from arrayse.fresh import FreshReader
 from arrayse.kd import METHODS, Distillation, build_term
 from arrayse.losses import LOSSES
-from arrayse.mixture import Dataset, open_dataset
+from arrayse.mixture import SPLITS, Dataset, open_dataset
 from arrayse.models import Enhancer, build_enhancer
 from arrayse.models.enhancer import check_channels
 from arrayse.objectives import Objective, Supervised
 from arrayse.parallel import available_cores
+from arrayse.preview import build_preview
 from arrayse.processes import is_first_process
 from arrayse.provenance import ABOUT, provenance, write_about
 from arrayse.report.table import csv_table, markdown_table
@@ -41,12 +42,17 @@ Values = dict[str, Any]
 
 
 def run_simulate(values: Values, progress: Callable[[int, int], None], say: Callable[[str], None]) -> Path:
-    """Simulates a dataset and returns its folder; says what the corpora hold."""
+    """Simulates a dataset and returns its folder, or a page about its first scenes; says what the corpora hold."""
     world = build_world(values)
     told = [world.speech.describe(), world.noise.describe()]
     for line in told if world.rooms is None else [*told, world.rooms.describe()]:
         say(line)
     out, workers = Path(values["out"]), values["workers"] or available_cores()
+    if values["preview"]:
+        split = next((split for split in SPLITS if values["n_scenes"][split]), "train")
+        n_scenes = min(values["preview"], values["n_scenes"][split] or values["preview"])
+        page = out.with_name(out.name + ".preview.html")
+        return build_preview(world, n_scenes, page, progress, split, values["n_scenes"])
     generate(out, world, values["n_scenes"], workers, progress, values["cluster"])
     if not (out / ABOUT).is_file():
         write_config(out / CONFIG, {**values, "array": world.geometry.to_dict()})
@@ -62,9 +68,10 @@ def run_verify(
     findings, statistics = verify(folder, n_workers, progress)
     lines = []
     if findings and mend:
-        lines = [f"made again: {finding.problem}" for finding in findings]
-        repair(folder, findings, n_workers, progress)
+        before = findings
+        repair(folder, before, n_workers, progress)
         findings, statistics = verify(folder, n_workers, progress)
+        lines = [f"made again: {finding.problem}" for finding in before if finding not in findings]
     lines.append(f"{statistics.n_scenes} scenes in order")
     lines += [
         f"{name}: {low:.3g} to {high:.3g}, mean {mean:.3g}" for name, (low, mean, high) in statistics.ranges.items()

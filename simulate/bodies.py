@@ -166,7 +166,7 @@ def _radial_terms(radius: float, distances: tuple[float, ...], wave_numbers: byt
     kind overflow, the order no longer matters.
     """
     k = np.frombuffer(wave_numbers)
-    k = np.maximum(k, 1e-6 / radius)  # at 0 Hz the limit, not 0 / 0
+    k = np.maximum(k, 1e-6 / distances[-1])  # at 0 Hz the limit, not 0 / 0
     furthest = float(k.max(initial=0) * distances[-1])
     order = np.arange(int(np.ceil(furthest + 7 * np.cbrt(furthest) + 6)))[:, None]
     factor = (2 * order + 1) * 1j**order

@@ -113,6 +113,15 @@ def _keep(image: Any, gain: Any, row: Any, count: int) -> int:
     return kept
 
 
+@inlined
+def _look_up(image: Any, row: Any, inner: Any, middle: Any, outer: float, chosen: Any) -> None:
+    """Squared distances from the centre, and offsets along and across the rows, of chosen images: (3, n_images)."""
+    for j in range(len(image)):
+        along, across = inner[image[j]], middle[row[j]]
+        chosen[0, j] = along * along + across * across + outer * outer
+        chosen[1, j], chosen[2, j] = along, across
+
+
 # --- images onto the grid -----------------------------------------------------------------------------------
 
 
@@ -257,11 +266,9 @@ def deposit(
                     )  # fmt: skip
                     row[start:count] = line
         count = _keep(image, strength, row, count)
-        for j in range(count):
-            along, across = inner[n_mics, image[j]], middle[n_mics, row[j]]
-            chosen[0, j] = along * along + across * across + outer[n_mics, plane] ** 2
-            chosen[1, j], chosen[2, j] = along, across
-            if n_bands == 1:
+        _look_up(image[:count], row[:count], inner[n_mics], middle[n_mics], outer[n_mics, plane], chosen)
+        if n_bands == 1:
+            for j in range(count):
                 strength[j] *= wall[row[j]] * inner_walls[image[j]]
         for mic in range(n_mics):
             for line in range(n_middle):

@@ -12,7 +12,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from arrayse.files import check_new_folder, read_json, remove_leftovers, write_json, write_text
+from arrayse.files import check_new_folder, read_json, remove_leftovers, sha256_of, write_json, write_text
 from arrayse.geometry import ArrayGeometry
 from arrayse.mixture import SPLITS
 from simulate.corpus import Corpus, CorpusFile, label_of, load_corpus
@@ -53,9 +53,9 @@ def describe(world: World, n_scenes: dict[str, int]) -> dict[str, Any]:
         "label": label_of([world.speech, world.noise]),
         "sample_rate": world.speech.sample_rate,
         "array": world.geometry.to_dict(),
-        "speech": world.speech.source,
-        "noise": world.noise.source,
-        "rooms": None if world.rooms is None else world.rooms.source,
+        "speech": _place_of(world.speech.source),
+        "noise": _place_of(world.noise.source),
+        "rooms": None if world.rooms is None else _place_of(world.rooms.source),
         "speech_files": world.speech.fingerprint(),
         "noise_files": world.noise.fingerprint(),
         "rooms_files": None if world.rooms is None else world.rooms.fingerprint(),
@@ -63,14 +63,30 @@ def describe(world: World, n_scenes: dict[str, int]) -> dict[str, Any]:
         "n_scenes": n_scenes,
         "seed": world.seed,
         "recipe": asdict(world.recipe),
+        "sofa_file": _sofa_fingerprint(world.recipe.carrier.sofa),
     }
 
 
+def _place_of(source: str) -> str:
+    """What finds a corpus again, from whatever folder a program is started in."""
+    return source if source == "builtin" else str(Path(source).expanduser().absolute())
+
+
+def _sofa_fingerprint(sofa: str | None) -> str | None:
+    """SHA-256 of the SOFA file of a carrier, which the recipe tells only by its name."""
+    if sofa is None:
+        return None
+    path = Path(sofa).expanduser()
+    if not path.is_file():
+        raise ValueError(f"recipe.carrier.sofa: expected a SOFA file, got {sofa}: no such file")
+    return sha256_of(path)
+
+
 def write_files(out: Path, world: World) -> None:
-    """Writes the files of the corpora, where they lie now, into ``corpora.json``."""
+    """Writes the files of the corpora, where they lie now for any process, into ``corpora.json``."""
     corpora = {"speech": world.speech, "noise": world.noise, "rooms": world.rooms}
     plain = {kind: None if corpus is None else asdict(corpus) for kind, corpus in corpora.items()}
-    write_text(out / FILES, json.dumps(plain, default=str) + "\n")
+    write_text(out / FILES, json.dumps(plain, default=lambda path: str(path.absolute())) + "\n")
 
 
 def stored_world(folder: Path) -> World:
@@ -79,7 +95,8 @@ def stored_world(folder: Path) -> World:
     Raises:
         ValueError: no dataset there.
     """
-    return _stored_world(folder, (folder / FILES).stat().st_mtime_ns)
+    path = folder / FILES
+    return _stored_world(folder, path.stat().st_mtime_ns if path.is_file() else 0)
 
 
 @functools.lru_cache(maxsize=1)
@@ -124,7 +141,7 @@ def open_world(folder: Path) -> tuple[World, dict[str, int]]:
         rooms = there["rooms"] and load_rooms(there["rooms"], rate, geometry.n_mics, channels)
         world = World(recipe_from(there["recipe"]), geometry, speech, noise, there["seed"], rooms)
         n_scenes: dict[str, int] = there["n_scenes"]
-    except (KeyError, TypeError) as error:
+    except (KeyError, TypeError, AttributeError) as error:
         raise ValueError(f"{path}: expected the description of a dataset, got {error!r}") from None
     changed = _differences(there, json.loads(json.dumps(describe(world, n_scenes))))
     if changed:
@@ -144,13 +161,13 @@ def wanted_splits(n_scenes: dict[str, int]) -> dict[str, int]:
 
 
 def _differences(there: Any, wanted: dict[str, Any]) -> list[str]:
-    """Names of what differs from ``wanted``, with a dot for what lies within a part of it."""
+    """Names of what differs from ``wanted``, with dots for what lies within parts of it."""
     names = []
     for name, value in wanted.items():
         other = there.get(name) if isinstance(there, dict) else None
         if isinstance(value, dict) and isinstance(other, dict):
-            keys = [key for key in value | other if value.get(key) != other.get(key)]
-            names += [f"{name}.{key}" for key in keys]
+            parts = {key: value.get(key) for key in value | other}
+            names += [f"{name}.{part}" for part in _differences(other, parts)]
         elif value != other:
             names.append(name)
     return names

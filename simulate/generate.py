@@ -14,6 +14,7 @@ import soundfile
 
 from arrayse.files import (
     check_free_space,
+    one_line,
     read_json_lines,
     remove_leftovers,
     sha256_of,
@@ -69,12 +70,12 @@ def generate(
         ValueError: ``out`` holds a dataset of another recipe or corpus, a corpus has no files in a split, a scene
             that cannot be drawn or rendered, no scenes to make, a disk that cannot hold them.
     """
-    splits = wanted_splits(n_scenes)
+    out, splits = out.absolute(), wanted_splits(n_scenes)  # workers of a cluster may stand in other folders
     missing: list[Shard] = []
     for split, n in splits.items():
         # a recipe that cannot be drawn, or a corpus that cannot be read, is told before anything is written
         example = draw_scene(world, split, 0)
-        missing += [shard for shard in shards_of(out, split, n) if not is_whole(shard.path)]
+        missing += [shard for shard in shards_of(out, split, n) if not is_whole(shard)]
     total, n_missing = sum(splits.values()), sum(shard.last - shard.first for shard in missing)
     line_bytes = 2 * len(json.dumps(example.to_dict()))  # twice: others may take more pieces of files
     scene_bytes = 2 * len(STEMS) * world.geometry.n_mics * example.n_samples + line_bytes
@@ -95,7 +96,7 @@ def generate(
         progress(done, total)
     for split in splits:
         remove_leftovers(out / split)  # of workers that were killed
-    lost = [shard.path for shard in missing if not is_whole(shard.path)]
+    lost = [shard.path for shard in missing if not is_whole(shard)]
     if lost:
         raise RuntimeError(f"{lost[0]}: expected the shard that a worker made, got none: is the file system shared?")
 
@@ -109,10 +110,13 @@ def make_shard(shard: Shard) -> int:
     return shard.last - shard.first
 
 
-def is_whole(shard: Path) -> bool:
-    """Whether a shard folder is there with every file of its manifest."""
-    manifest = shard / "manifest.jsonl"
-    return manifest.is_file() and all((shard / row["file"]).is_file() for row in read_json_lines(manifest))
+def is_whole(shard: Shard) -> bool:
+    """Whether its folder is there, with a line of the manifest for every scene and every file that they name."""
+    try:
+        files = [shard.path / row["file"] for row in read_json_lines(shard.path / "manifest.jsonl")]
+    except (ValueError, KeyError, TypeError):  # no manifest, or not one that was written here
+        return False
+    return len(files) == shard.last - shard.first and all(file.is_file() for file in files)
 
 
 def _make_scene(world: World, shard: Shard, index: int, folder: Path) -> dict[str, Any]:
@@ -139,7 +143,11 @@ def write_stems(path: Path, mixture: Mixture, sample_rate: int) -> dict[str, flo
         scale = float(np.float32(np.abs(stems).max() * (FULL_SCALE + 1) / FULL_SCALE))
         stored.append(np.round(stems / scale * (FULL_SCALE + 1)).astype(np.int16))
         scales[name] = scale
-    soundfile.write(str(path), np.concatenate(stored).T, sample_rate, "PCM_16", format="WAV")
+    try:
+        soundfile.write(str(path), np.concatenate(stored).T, sample_rate, "PCM_16", format="WAV")
+    except soundfile.LibsndfileError as error:
+        # libsndfile does not tell why
+        raise OSError(f"{path}: expected to be written, got {one_line(error)} Is the disk full?") from None
     return scales
 
 

@@ -45,7 +45,7 @@ def image_responses(
 ) -> np.ndarray:
     """Responses of a shoebox room: all images that arrive within ``n_taps`` samples, each of amplitude 1/distance.
 
-    The error against the sum over the images in double precision is about -72 dB from 50 to 7000 Hz.
+    The error against the sum over the images in double precision is about -72 dB from 50 to 7000 Hz at 16 kHz.
 
     Args:
         room_dim: (3,) metres.
@@ -59,8 +59,9 @@ def image_responses(
             times the direct path, at every microphone.
         max_density: images per sample, at least 1. Where there are more, an image is kept at random with the
             probability p that leaves so many, and its amplitude divided by sqrt(p). The same images are kept for
-            all microphones. Decay and directions of the energy stay the same in expectation where images add up
-            without order: above the Schroeder frequency. Below, where they add up to modes, energy is lost.
+            all microphones. The expected energy, its decay and its directions are those of all images where their
+            energies add up: above the Schroeder frequency. Below, where they add up to modes, energy is lost, and
+            so is the pressure at 0 Hz that is the sum of positive images.
         rng_seed: of that choice.
         bands: centre frequencies in Hz of the at most 8 octave bands, ascending: (n_bands,).
 
@@ -84,11 +85,8 @@ def image_responses(
     reach, centre = n_taps * SPEED_OF_SOUND / sample_rate, mics.mean(axis=0)
     listeners = np.vstack([mics, centre])
     guard = float(np.linalg.norm(mics - centre, axis=1).max()) + 1e-3  # rounding
-    counts = np.ceil((reach + guard) / (2 * room_dim[axes])).astype(int) + 1
-    orders = [np.arange(-count, count + 1 + extra) for count, extra in zip(counts, (0, 0, LANES // 2), strict=True)]
-    products = [_products(walls[:, [2 * axis, 2 * axis + 1]], order) for axis, order in zip(axes, orders, strict=True)]
-    flat = [product.ravel() for product in products]
-    strength = np.abs(products[2][:-LANES]).max(axis=1)
+    orders, products = _tables(walls, room_dim, axes, reach + guard)
+    flat, strength = [product.ravel() for product in products], np.abs(products[2][:-LANES]).max(axis=1)
     # the weights of narrow bands ring before and after
     length = _circular_length(n_taps + (0 if bands is None else int(4 * sample_rate / min(bands))))
     weights = _spectral_weights(length, sample_rate, None if bands is None else tuple(map(float, bands)))
@@ -129,6 +127,16 @@ def direct_responses(sources: np.ndarray, mics: np.ndarray, sample_rate: int, n_
 
 
 # --- tables -------------------------------------------------------------------------------------------------
+
+
+def _tables(
+    walls: np.ndarray, room_dim: np.ndarray, axes: np.ndarray, reach: float
+) -> tuple[list[np.ndarray], list[np.ndarray]]:
+    """Orders of the images within ``reach`` metres along each axis, and their products of reflections."""
+    counts = np.ceil(reach / (2 * room_dim[axes])).astype(int) + 1
+    orders = [np.arange(-count, count + 1 + extra) for count, extra in zip(counts, (0, 0, LANES // 2), strict=True)]
+    pairs = [walls[:, [2 * axis, 2 * axis + 1]] for axis in axes]
+    return orders, [_products(pair, order) for pair, order in zip(pairs, orders, strict=True)]
 
 
 def _images(source: float, side: float, order: np.ndarray) -> np.ndarray:

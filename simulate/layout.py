@@ -112,16 +112,15 @@ def draw_layout(
 
 def draw_ways(
     motion: Motion, layout: Layout, room: Room, margin: float, seconds: float, rng: np.random.Generator
-) -> Ways:
-    """Draws who walks, and where to, and how the array turns.
-
-    Raises:
-        ValueError: a source has no way of that length through the room.
-    """
-    walks = []
+) -> Ways | None:
+    """Draws who walks, and where to, and how the array turns; None if a source has no way through the room."""
+    walks: list[list[list[float]]] = []
     for number, start in enumerate(layout.sources):
         share = motion.interferer_share if number else motion.target_share
-        walks.append(_draw_walk(motion, start, layout, room, margin, seconds, rng) if rng.uniform() < share else [])
+        walk = _draw_walk(motion, start, layout, room, margin, seconds, rng) if rng.uniform() < share else []
+        if walk is None:
+            return None
+        walks.append(walk)
     turns = []
     if rng.uniform() < motion.turn_share:
         turns = [layout.yaw_deg + uniform(motion.turn_deg, rng) * float(rng.choice([-1.0, 1.0]))]
@@ -136,17 +135,17 @@ def _draw_walk(
     margin: float,
     seconds: float,
     rng: np.random.Generator,
-) -> list[list[float]]:
+) -> list[list[float]] | None:
+    """Waypoints after the start, in the room and apart from the array, or None."""
     for _ in range(MAX_TRIES // 10):
         path = draw_walk(start, room.dim, margin, uniform(motion.speed, rng), seconds, rng)
+        if path is None:
+            continue
         between = np.linspace(path[:-1], path[1:], 20).reshape(-1, 3)
         clear = np.linalg.norm(between - layout.centre, axis=1) > CLOSEST_WALK
-        if clear.all() and room.contains(between, 0.99 * margin).all() and room.sees(between, layout.mics).all():
+        if clear.all() and room.contains(between, 0.99 * margin).all():
             return [point.tolist() for point in path[1:]]
-    raise ValueError(
-        f"motion: expected a way at {motion.speed} m/s for {seconds:g} s through a room of "
-        f"{np.round(room.dim, 2).tolist()} m, {CLOSEST_WALK} m or more from the array, got none"
-    )
+    return None
 
 
 def _draw_array(recipe: Recipe, geometry: ArrayGeometry, room: Room, rng: np.random.Generator) -> Layout:

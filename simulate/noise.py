@@ -140,8 +140,8 @@ def babble(voices: np.ndarray) -> np.ndarray:
 
 
 def sensor_noise(n_mics: int, n_samples: int, rng: np.random.Generator) -> np.ndarray:
-    """White Gaussian noise of unit power, independent at every microphone: (n_mics, n_samples)."""
-    return rng.standard_normal((n_mics, n_samples))
+    """White Gaussian noise of unit power, independent at every microphone: (n_mics, n_samples) float32."""
+    return rng.standard_normal((n_mics, n_samples), dtype=np.float32)
 
 
 def mix_isotropic(spectra: np.ndarray, positions: np.ndarray, bin_hz: float, field: str) -> None:

@@ -1,7 +1,8 @@
 """The reference engine: pyroomacoustics' image sources, ray tracing, polygonal rooms and directional sources.
 
 Facts about it that this file deals with: its result depends on the number of threads, it high-passes by default, and
-it delays everything by half of its fractional-delay filter.
+it delays everything by half of its fractional-delay filter. What it cannot do: tails by ray tracing are independent at
+any two microphones, however close they are, and a source without a line of sight still has a direct path.
 """
 
 from __future__ import annotations
@@ -28,8 +29,6 @@ CONSTANTS = {
     "frac_delay_length": 2 * LEAD + 1,
     "num_threads": 1,
     "octave_bands_base_freq": 125.0,
-    "octave_bands_keep_dc": True,
-    "octave_bands_n_fft": 512,
     "rir_hpf_enable": False,
     "sinc_lut_granularity": 20,
 }

@@ -132,7 +132,7 @@ def _with_sensors(scene: Scene, noise: np.ndarray, ref: int, rng: np.random.Gene
 
     Where the self-noise alone is louder than the SNR allows, nothing else is left, and it will be lowered to the SNR.
     """
-    sensors = sensor_noise(*noise.shape, rng).astype(np.float32)
+    sensors = sensor_noise(len(noise), scene.n_samples, rng)
     noise = noise + np.float32(snr_gain(noise[ref], sensors[ref], -scene.sensor_db)) * sensors
     if scene.device.self_noise_dba is None:
         return noise

@@ -55,9 +55,9 @@ def kernel_spectrum(cycles: np.ndarray) -> np.ndarray:
 def _compiled(function: Callable[..., Any]) -> Callable[..., Any]:
     """Compiles a function; kept on disk for the next process wherever the disk lets it."""
     try:
-        return numba.njit(cache=True, nogil=True, error_model="numpy", fastmath=True)(function)
+        return numba.njit(cache=True, nogil=True, error_model="numpy")(function)
     except RuntimeError:  # no folder can be written
-        return numba.njit(nogil=True, error_model="numpy", fastmath=True)(function)
+        return numba.njit(nogil=True, error_model="numpy")(function)
 
 
 @_compiled
@@ -68,6 +68,8 @@ def deposit(
     offsets: tuple[np.ndarray, ...],
     gains: tuple[np.ndarray, ...],
     reach: float,
+    thin_from: float,
+    seed: int,
     yaw: float,
     lead: float,
     cells_per_metre: float,
@@ -82,24 +84,29 @@ def deposit(
         offsets: of the images from the listener in metres, (n_images,) for each axis; all triples are images.
         gains: their amplitudes at 1 m, (n_bands, n_images) for each axis.
         reach: metres; images beyond are left out.
+        thin_from: metres; beyond, the probability p that an image is kept falls with the square of its distance, and
+            what is kept is louder by 1 / sqrt(p).
+        seed: of that choice, which must be the same for every ring.
         yaw: azimuth of the first direction of the ring, in radians.
         lead: cell that is the moment of emission.
         cells_per_metre: delay of the arrivals.
         kernel: :func:`kernel_table`.
     """
-    low, high = np.pi * ((ring - 1.5) / n_rings - 0.5), np.pi * ((ring + 2.5) / n_rings - 0.5)
-    lowest = np.sin(low) if low > -np.pi / 2 else -2.0
-    highest = np.sin(high) if high < np.pi / 2 else 2.0
     taps = np.empty(WIDTH, dtype=np.float32)
     for iz, z in enumerate(offsets[2]):
+        nearest, farthest = _distances_near(ring, n_rings, z)
+        farthest = min(farthest, reach)
         for ix, x in enumerate(offsets[0]):
             across = x * x + z * z
-            if across > reach * reach:
+            if across > farthest**2:
                 continue
             for iy, y in enumerate(offsets[1]):
-                distance = np.sqrt(across + y * y)
-                near_ring = lowest * distance <= z <= highest * distance
-                if distance > reach or not near_ring or ix + iy + iz == 0:
+                squared = across + y * y
+                if squared > farthest**2 or squared < nearest**2 or ix + iy + iz == 0:
+                    continue
+                distance = np.sqrt(squared)
+                kept = min(thin_from / distance, 1.0)
+                if kept < 1 and _chance(seed, (iz * len(offsets[0]) + ix) * len(offsets[1]) + iy) >= kept**2:
                     continue
                 height = (np.arcsin(z / distance) / np.pi + 0.5) * n_rings - 0.5
                 turn = (np.arctan2(y, x) - yaw) / (2 * np.pi)
@@ -108,10 +115,30 @@ def deposit(
                 here = _cubic(height - ring)
                 beyond = _cubic(height + 1 + ring) + _cubic(height + 1 + ring - 2 * n_rings)
                 for band in range(len(arrivals)):
-                    gain = gains[0][band, ix] * gains[1][band, iy] * gains[2][band, iz] / distance
+                    gain = gains[0][band, ix] * gains[1][band, iy] * gains[2][band, iz] / (kept * distance)
                     _share(arrivals[band], gain * here, turn, first, taps)
                     if beyond != 0:
                         _share(arrivals[band], gain * beyond, turn + 0.5, first, taps)
+
+
+@_compiled
+def _distances_near(ring: int, n_rings: int, z: float) -> tuple[float, float]:
+    """Nearest and farthest places at the height ``z`` that are less than two rings away from a ring."""
+    low, high = np.pi * ((ring - 1.5) / n_rings - 0.5), np.pi * ((ring + 2.5) / n_rings - 0.5)
+    lowest = np.sin(low) if low > -np.pi / 2 else -2.0  # of z / distance
+    highest = np.sin(high) if high < np.pi / 2 else 2.0
+    if z < 0:
+        return (z / lowest if lowest < 0 else np.inf), (z / highest if highest < 0 else np.inf)
+    return (z / highest if highest > 0 else np.inf), (z / lowest if lowest > 0 else np.inf)
+
+
+@_compiled
+def _chance(seed: int, number: int) -> float:
+    """A number from 0 to 1 that looks random (splitmix64, Steele et al., OOPSLA 2014)."""
+    x = np.uint64(seed) + np.uint64(number + 1) * np.uint64(0x9E3779B97F4A7C15)
+    x = (x ^ (x >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
+    x = (x ^ (x >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
+    return float((x ^ (x >> np.uint64(31))) >> np.uint64(11)) * 2.0**-53
 
 
 @_compiled

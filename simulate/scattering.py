@@ -44,6 +44,8 @@ def body_responses(
     sample_rate: int,
     n_taps: int,
     n_directions: int = 1000,
+    max_density: float | None = None,
+    rng_seed: int = 0,
     bands: np.ndarray | None = None,
 ) -> np.ndarray:
     """Responses of a shoebox room at the microphones of a body: all images within ``n_taps`` samples of its origin.
@@ -59,8 +61,12 @@ def body_responses(
         body: what the microphones are on.
         sample_rate: Hz.
         n_taps: samples from the moment of emission on.
-        n_directions: about so many for the reflections. The error falls by 12 dB with every doubling; equal errors
+        n_directions: about so many for the reflections. The error falls by 11 dB with every doubling; equal errors
             need a number in proportion to the square of the body's size.
+        max_density: images per sample, from where on only a random part of them is kept, louder in turn, as in
+            :func:`simulate.ism.image_responses`; None: all. The time that long rooms take grows with its first
+            power, not the third.
+        rng_seed: of that choice, which is the same for all sources.
         bands: (n_bands,) octave centre frequencies in Hz, ascending.
 
     Returns:
@@ -76,7 +82,8 @@ def body_responses(
     circle = _circle(body, sample_rate, n_taps)
     weights = _weights(circle, bands)
     reach = n_taps * SPEED_OF_SOUND / sample_rate
-    lead, per_metre, kernel = OVERSAMPLING * LEAD, OVERSAMPLING * sample_rate / SPEED_OF_SOUND, kernel_table()
+    limits = reach, _thin_from(room_dim, max_density, sample_rate), rng_seed
+    times = OVERSAMPLING * LEAD, OVERSAMPLING * sample_rate / SPEED_OF_SOUND, kernel_table()
     yaws = np.broadcast_to(np.radians(yaw_deg), len(sources))
     images = [_image_tables(room_dim, walls, source, centre, reach) for source in sources]
     n_rings = round(math.sqrt(n_directions * math.pi / 4))
@@ -86,7 +93,7 @@ def body_responses(
         transfer = body.transfer(directions, circle.frequencies)
         for pressure, tables, yaw in zip(total, images, yaws, strict=True):
             arrivals = np.zeros((len(walls), len(directions), circle.n_cells), dtype=np.float32)
-            deposit(arrivals, ring, n_rings, *tables, reach, yaw, lead, per_metre, kernel)
+            deposit(arrivals, ring, n_rings, *tables, *limits, yaw, *times)
             spectra = (scipy.fft.rfft(arrivals)[..., : transfer.shape[-1]] * weights).sum(axis=0)
             accumulate(pressure, spectra, transfer)
     return circle.responses(total, n_taps)
@@ -193,6 +200,15 @@ def _image_tables(
         by_mirror = low ** np.abs(number - 1) * high ** np.abs(number)
         gains.append(np.concatenate([by_moving, by_mirror], axis=1))
     return tuple(offsets), tuple(gains)
+
+
+def _thin_from(room_dim: np.ndarray, max_density: float | None, sample_rate: int) -> float:
+    """Metres from where on there are more images per sample than ``max_density``."""
+    if max_density is None:
+        return math.inf
+    if not max_density > 0:
+        raise ValueError(f"max_density: expected images per sample above 0, got {max_density:g}")
+    return math.sqrt(max_density * float(np.prod(room_dim)) * sample_rate / (4 * np.pi * SPEED_OF_SOUND))
 
 
 def _check(

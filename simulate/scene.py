@@ -192,9 +192,16 @@ def _draw_place(
     later: np.random.Generator,
 ) -> Place:
     recipe = world.recipe
-    layout = draw_layout(recipe, world.geometry, room, n_interferers, rng)
-    seconds = recipe.seconds
-    ways = draw_ways(recipe.motion, layout, room, recipe.wall_distance, seconds, later)
+    for _ in range(MAX_REDRAWS):
+        layout = draw_layout(recipe, world.geometry, room, n_interferers, rng)
+        ways = draw_ways(recipe.motion, layout, room, recipe.wall_distance, recipe.seconds, later)
+        if ways is not None:
+            break
+    else:
+        raise ValueError(
+            f"motion: expected ways at {recipe.motion.speed} m/s for {recipe.seconds:g} s through a room of "
+            f"{np.round(room.dim, 2).tolist()} m, none too close to the array, got none in {MAX_REDRAWS} layouts"
+        )
     mics = layout.centre + turned(place_mics(world.geometry.positions, device), layout.yaw_deg)
     return Place(
         room_dim=room.dim.tolist(),

@@ -12,13 +12,16 @@ import numpy as np
 
 from arrayse.audio import audio_info
 from arrayse.files import read_json_lines, sha256_of
-from arrayse.mixture import STEMS, Dataset, SceneEntry, open_dataset, snr_db
+from arrayse.mixture import SPLITS, STEMS, Dataset, SceneEntry, open_dataset, snr_db
 from arrayse.parallel import run_tasks
 from simulate.description import open_world
-from simulate.generate import SHARD_SCENES, generate
+from simulate.generate import generate, shards_of
 
 SNR_TOLERANCE_DB = 0.02
 """What 16 bits may change the SNR of a scene by."""
+
+DAMAGE = (ValueError, KeyError, TypeError, ArithmeticError, OSError)
+"""What comes up where a manifest or a file is not what was written."""
 
 
 @dataclass(frozen=True)
@@ -63,9 +66,9 @@ def verify(
         ValueError: there is no dataset.
     """
     dataset = open_dataset(folder)
+    findings = _unknown_shards(dataset)
     checks = [check for split, n in dataset.n_scenes.items() for check in _checks(dataset, split, n)]
     total, done = sum(len(check.ids) for check in checks), 0
-    findings: list[Finding] = []
     numbers: list[dict[str, float]] = []
     progress(done, total)
     for n_scenes, found, told in run_tasks(check_shard, checks, workers):
@@ -85,48 +88,65 @@ def repair(
 ) -> None:
     """Makes the shards with findings again; they come out with the bytes that they should have had.
 
+    Shards that the dataset should not have stay where they are: they may be somebody's copy.
+
     Raises:
         ValueError: corpora that are gone or have changed; see :func:`simulate.generate.generate`.
     """
     world, n_scenes = open_world(folder)
-    for broken in {finding.folder for finding in findings}:
-        shutil.rmtree(broken, ignore_errors=True)
+    broken = {finding.folder.absolute() for finding in findings}
+    for split, n in n_scenes.items():
+        for shard in shards_of(folder.absolute(), split, n):
+            if shard.path in broken:
+                shutil.rmtree(shard.path, ignore_errors=True)
     generate(folder, world, n_scenes, workers, progress)
 
 
 def check_shard(check: ShardCheck) -> tuple[int, list[Finding], list[dict[str, float]]]:
     """Scenes looked at, what is wrong, and the statistics of the scenes in which nothing is."""
-    findings, numbers = [], []
-    for id_, entry in zip(check.ids, _entries(check), strict=True):
-        problem = f"expected scene {id_}, got none" if entry is None else _problem(check.dataset, id_, entry)
+    problems: list[str] = []
+    numbers = []
+    try:
+        rows = [SceneEntry(check.folder, row) for row in read_json_lines(check.folder / "manifest.jsonl")]
+        ids = [entry.id for entry in rows]
+        entries = {entry.id: entry for entry in rows if entry.id in check.ids}
+    except DAMAGE as error:
+        entries, problems = {}, [_told(error) if check.folder.is_dir() else "expected a shard folder, got none"]
+    else:
+        problems += [f"expected scene {id_}, got none" for id_ in check.ids if id_ not in entries]
+        if not problems and ids != check.ids:
+            problems.append(f"expected scenes {check.ids[0]} to {check.ids[-1]}, each once in order, got others")
+    for entry in entries.values():
+        problem = _problem(check.dataset, entry)
         if problem:
-            findings.append(Finding(check.folder, f"{check.folder.name}: {problem}"))
-        elif entry is not None:
+            problems.append(problem)
+        else:
             numbers.append(_statistics(entry))
-    return len(check.ids), findings, numbers
+    name = check.folder.relative_to(check.dataset.folder).as_posix()
+    return len(check.ids), [Finding(check.folder, f"{name}: {problem}") for problem in problems], numbers
 
 
 def _checks(dataset: Dataset, split: str, n_scenes: int) -> list[ShardCheck]:
-    checks = []
-    for first in range(0, n_scenes, SHARD_SCENES):
-        ids = [f"{split}-{index:06d}" for index in range(first, min(first + SHARD_SCENES, n_scenes))]
-        folder = dataset.folder / split / f"shard-{first // SHARD_SCENES:05d}"
-        checks.append(ShardCheck(dataset, folder, ids))
-    return checks
+    return [
+        ShardCheck(dataset, shard.path, [f"{split}-{index:06d}" for index in range(shard.first, shard.last)])
+        for shard in shards_of(dataset.folder, split, n_scenes)
+    ]
 
 
-def _entries(check: ShardCheck) -> list[SceneEntry | None]:
-    """The entries of the wanted scenes; None for those that the manifest does not tell of."""
-    try:
-        rows = [SceneEntry(check.folder, row) for row in read_json_lines(check.folder / "manifest.jsonl")]
-        there = {entry.id: entry for entry in rows}
-    except (ValueError, KeyError, TypeError):
-        there = {}
-    return [there.get(id_) for id_ in check.ids]
+def _unknown_shards(dataset: Dataset) -> list[Finding]:
+    """Folders that would be read as shards, but are none of the dataset's."""
+    findings = []
+    for split in SPLITS:
+        wanted = {shard.path for shard in shards_of(dataset.folder, split, dataset.n_scenes.get(split, 0))}
+        for folder in set((dataset.folder / split).glob("shard-*")) - wanted:
+            problem = f"expected {len(wanted)} shards in {split}, got this one too: move it elsewhere"
+            findings.append(Finding(folder, f"{split}/{folder.name}: {problem}"))
+    return findings
 
 
-def _problem(dataset: Dataset, id_: str, entry: SceneEntry) -> str | None:
+def _problem(dataset: Dataset, entry: SceneEntry) -> str | None:
     """What is wrong with a scene, or None."""
+    id_ = entry.id
     try:
         if not entry.path.is_file():
             return f"expected a file {entry.path.name}, got none"
@@ -143,9 +163,13 @@ def _problem(dataset: Dataset, id_: str, entry: SceneEntry) -> str | None:
             return f"expected an SNR of {entry.numbers['snr_db_measured']:.2f} dB in {id_}, got {measured:.2f} dB"
         if not all(math.isfinite(value) for value in _statistics(entry).values()):
             return f"expected finite numbers in the manifest line of {id_}, got {_statistics(entry)}"
-    except (ValueError, KeyError, TypeError) as error:
-        return f"scene {id_}: {error!r}" if isinstance(error, KeyError) else f"scene {id_}: {error}"
+    except DAMAGE as error:
+        return f"scene {id_}: {_told(error)}"
     return None
+
+
+def _told(error: Exception) -> str:
+    return f"expected a value for {error}, got none" if isinstance(error, KeyError) else str(error)
 
 
 def _statistics(entry: SceneEntry) -> dict[str, float]:

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import re
 import shutil
+import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import numpy as np
@@ -13,18 +16,24 @@ import soundfile
 
 from arrayse.cli import main
 from arrayse.mixture import open_dataset
+from arrayse.train import StoppedBySignal
+from tests.test_end_to_end import SIMULATE
 from tests.test_evaluate import make_run
+from tests.tiny_scenes import hashes
 
-VERBS = ("simulate", "train", "distill", "evaluate", "enhance", "report", "quickstart", "keys", "doctor")
+VERBS = ("simulate", "verify", "train", "distill", "evaluate", "enhance", "report", "quickstart", "keys", "doctor")
 
 
 def arrayse(monkeypatch: pytest.MonkeyPatch, *arguments: str) -> int:
     """Exit code of a command."""
     monkeypatch.setattr(sys, "argv", ["arrayse", *arguments])
+    before = signal.getsignal(signal.SIGTERM)
     try:
         main()
     except SystemExit as stop:
         return int(stop.code or 0)
+    finally:
+        signal.signal(signal.SIGTERM, before)
     return 0
 
 
@@ -62,6 +71,9 @@ def test_bad_commands(
         ("runs: expected run folders", ["evaluate", data, out]),
         ("did you mean array/glasses?", ["array", "show", "glases"]),
         ("expected summary.json", ["report", str(tmp_path)]),
+        ("expected a file nowhere/dataset.json, got none", ["verify", "nowhere"]),
+        ("got . without dataset.json", ["verify", "."]),
+        ("workers: expected a value greater than or equal to 1, got 0", ["verify", str(tiny_dataset), "workers=0"]),
         ("got nowhere without model.json", ["enhance", "nowhere", "in.wav", "out.wav"]),
     ]
     for expected, arguments in cases:
@@ -175,12 +187,96 @@ def test_a_run_of_another_config_is_not_overwritten(
     assert (tmp_path / "r" / "model.safetensors").read_bytes() == weights
 
 
-def test_interrupt_ends_with_130(monkeypatch: pytest.MonkeyPatch) -> None:
+# --- verify -------------------------------------------------------------------------------------------------
+
+
+def test_verify_tells_names_and_mends(
+    tiny_dataset: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    data = Path(shutil.copytree(tiny_dataset, tmp_path / "data"))
+    before = hashes(data)
+    verify = ["verify", str(data), "workers=1"]
+    assert arrayse(monkeypatch, *verify) == 0
+    told = capsys.readouterr().out
+    assert "10 scenes in order" in told
+    assert re.search(r"^SNR \(dB\): -?[\d.]+ to [\d.]+, mean -?[\d.]+$", told, re.MULTILINE)
+    assert re.search(rf"^ok +{data}$", told, re.MULTILINE)
+    (data / "valid" / "shard-00000" / "valid-000001.wav").write_bytes(b"RIFF")
+    shutil.rmtree(data / "test" / "shard-00000")
+    assert arrayse(monkeypatch, *verify) == 1
+    told = capsys.readouterr().out
+    assert "bad  test/shard-00000: expected a shard folder, got none" in told
+    assert "bad  valid/shard-00000: expected valid-000001.wav with SHA-256" in told
+    assert "7 scenes in order" in told
+    assert "2 problems: --repair makes these shards again" in told
+    assert hashes(data) != before
+    assert arrayse(monkeypatch, *verify, "--repair") == 0
+    told = capsys.readouterr().out
+    assert "made again: test/shard-00000: expected a shard folder, got none" in told
+    assert "10 scenes in order" in told
+    assert hashes(data) == before
+    (data / "test" / "shard-00009").mkdir()
+    assert arrayse(monkeypatch, *verify, "--repair") == 1
+    told = capsys.readouterr().out
+    assert "bad  test/shard-00009: expected 1 shards in test, got this one too" in told
+    assert "made again" not in told
+
+
+# --- signals ------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("number", "code", "says"),
+    [
+        (signal.SIGINT, 130, "stopped: the same"),
+        (signal.SIGTERM, 143, "stopped: the same"),
+        (None, 143, "by SIGTERM: the"),
+    ],
+)
+def test_a_signal_ends_with_its_code_and_a_hint(
+    number: int | None, code: int, says: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
     def interrupted() -> None:
-        raise KeyboardInterrupt
+        if number is None:  # as a training ends, which handles them itself
+            raise StoppedBySignal(signal.SIGTERM)
+        signal.raise_signal(number)
 
     monkeypatch.setattr("arrayse.cli.app", interrupted)
-    assert arrayse(monkeypatch) == 130
+    assert arrayse(monkeypatch) == code
+    told = capsys.readouterr().err
+    assert told.count("same command goes on from here") == 1
+    assert says in told
+
+
+@pytest.mark.parametrize(("name", "code", "workers"), [("SIGTERM", 143, 1), ("SIGTERM", 143, 2), ("SIGINT", 130, 2)])
+def test_a_stopped_simulation_leaves_whole_shards_and_goes_on(
+    name: str, code: int, workers: int, tiny_corpus: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    data, corpora = tmp_path / "data", [f"speech={tiny_corpus}", f"noise={tiny_corpus}"]
+    simulate = [
+        "simulate",
+        "quickstart",
+        *corpora,
+        f"out={data}",
+        *SIMULATE[:-2],
+        "n_scenes={train: 120, valid: 0, test: 0}",
+    ]
+    command = [sys.executable, "-m", "arrayse", *simulate, f"workers={workers}"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as child:
+        while not list(data.glob("train/.shard-*.tmp/*.wav")) and child.poll() is None:
+            time.sleep(0.001)
+        child.send_signal(signal.Signals[name])
+        out, errors = child.communicate()
+    assert child.returncode == code, out + errors
+    assert errors.splitlines()[-1] == "stopped: the same command goes on from here"
+    assert "Traceback" not in errors
+    assert not list(data.rglob(".*"))
+    shards = list((data / "train").iterdir())
+    assert len(shards) < 6
+    assert all(len((shard / "manifest.jsonl").read_text().splitlines()) == 20 for shard in shards)
+    assert all(len(list(shard.glob("*.wav"))) == 20 for shard in shards)
+    assert arrayse(monkeypatch, *simulate, "workers=1") == 0
+    assert arrayse(monkeypatch, "verify", str(data), "workers=1") == 0
 
 
 def test_python_dash_m_works() -> None:

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import json
 import os
 import pickle
+import resource
 import shutil
 import signal
 import subprocess
 import sys
 from pathlib import Path
+from unittest.mock import Mock
 
 import numpy as np
 import pytest
@@ -180,3 +183,39 @@ def test_a_scene_that_fails_leaves_no_half_shard(
     with pytest.raises(OSError, match="No space left"):
         make(tmp_path / "data", corpora, recipe)
     assert [path.name for path in (tmp_path / "data" / "train").iterdir()] == ["shard-00000"]
+
+
+@pytest.mark.parametrize("where", ["audio", "manifest", "flush"])
+def test_a_disk_that_fills_up_leaves_whole_shards_only(
+    where: str,
+    undisturbed: dict[str, str],
+    corpora: Corpora,
+    recipe: Recipe,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    out, limit = tmp_path / "data", resource.getrlimit(resource.RLIMIT_FSIZE)
+    make(out, corpora, recipe)
+    shutil.rmtree(out / "train" / "shard-00001")
+    whole, ignored = hashes(out), signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+    no_space = Mock(side_effect=OSError(errno.ENOSPC, "No space left on device"))
+
+    def fill(done: int, total: int) -> None:
+        if where == "audio":  # the system cuts files off at 100 kB; a scene has 120 kB
+            resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, limit[1]))
+        if where == "manifest":
+            monkeypatch.setattr(module, "write_json_lines", no_space)
+        if where == "flush":
+            monkeypatch.setattr(os, "fsync", no_space)
+
+    try:
+        with pytest.raises(OSError, match=r"Is the disk full\?" if where == "audio" else "No space left"):
+            make(out, corpora, recipe, progress=fill)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limit)
+        signal.signal(signal.SIGXFSZ, ignored)
+        monkeypatch.undo()
+    assert hashes(out) == whole
+    assert not list(out.rglob(".*"))
+    make(out, corpora, recipe)
+    assert hashes(out) == undisturbed

@@ -35,6 +35,23 @@ def test_a_shard_that_lost_a_file_is_told_and_made_again(corpora: Corpora, recip
     assert hashes(out) == before
 
 
+@pytest.mark.parametrize(
+    "lines", ["{first}", "{first}{first}{second}", "{first}{{broken\n", "5\n5\n", "{{}}\n{{}}\n", ""]
+)
+def test_a_shard_with_another_manifest_is_made_again(
+    lines: str, corpora: Corpora, recipe: Recipe, tmp_path: Path
+) -> None:
+    out = tmp_path / "data"
+    generate(out, tiny_world(corpora, recipe), {"train": 2}, 1)
+    before, manifest = hashes(out), out / "train" / "shard-00000" / "manifest.jsonl"
+    first, second = manifest.read_text().splitlines(keepends=True)
+    manifest.write_text(lines.format(first=first, second=second))
+    with pytest.raises((ValueError, TypeError, KeyError)):
+        open_dataset(out).entries("train")
+    generate(out, tiny_world(corpora, recipe), {"train": 2}, 1)
+    assert hashes(out) == before
+
+
 def test_another_dataset_in_the_folder(corpora: Corpora, recipe: Recipe, tmp_path: Path) -> None:
     out = tmp_path / "data"
     generate(out, tiny_world(corpora, recipe), {"train": 1}, 1)

@@ -17,7 +17,10 @@ LAYERS = {
     2: ("frontend", "losses", "metrics", "statistics", "objectives"),
     3: ("models", "kd"),
     4: ("data", "processes", "checkpoint", "training", "train", "profile", "summary", "evaluate", "report"),
-    5: ("schema", "keys", "config", "fresh", "preview", "verbs", "ui", "quickstart", "doctor", "cli", "__main__"),
+    5: (
+        *("schema", "keys", "config", "fresh", "preview", "verbs", "benchmark"),
+        *("ui", "quickstart", "doctor", "cli", "__main__"),
+    ),
 }
 LAYER = {name: layer for layer, names in LAYERS.items() for name in names}
 CONFIG_ONLY = {"config", "cli"}

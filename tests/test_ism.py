@@ -93,6 +93,15 @@ def test_walls_of_octave_bands_are_joined_by_their_weights() -> None:
     assert difference_db(measured[kept], exact[kept]) < -70
 
 
+def test_the_ringing_of_bands_does_not_come_round_to_the_end() -> None:
+    walls = np.array([np.full(6, 0.5), np.zeros(6), np.zeros(6)])
+    short, long = (
+        image_responses(ROOM, walls, SOURCE[None], MICS, RATE, n_taps, bands=[60, 125, 250])[..., 1500:1900]
+        for n_taps in (2000, 4000)
+    )
+    assert difference_db(short, long) < -20
+
+
 @settings(max_examples=12)
 @given(st.lists(st.floats(0.05, 0.95), min_size=9, max_size=9), st.permutations([3.0, 4.3, 6.1]), st.floats(0, 0.9))
 def test_equal_bands_are_one_band_and_places_may_be_anywhere(

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from arrayse.geometry import SPEED_OF_SOUND
 from arrayse.mixture import mean_power
 from simulate.convolution import convolve
-from simulate.motion import check_path, convolve_moving, draw_walk, n_points_for, path_length, sample_path
+from simulate.motion import convolve_moving, draw_walk, n_points_for, path_length, sample_path
 
 RATE, LEAD = 16000, 40
 MOMENTS: tuple[Literal["emission", "reception"], ...] = ("emission", "reception")
@@ -217,11 +217,11 @@ def test_no_way_of_the_sound_changes_by_more_than_the_step(
 def test_a_walk_stays_in_the_room(seed: int, speed: float) -> None:
     start = np.array([3.0, 2.0, 1.6])
     path = draw_walk(start, ROOM, 0.5, speed, 1.5, np.random.default_rng(seed))
+    assert path is not None
     np.testing.assert_array_equal(path[0], start)
     np.testing.assert_array_equal(path[:, 2], 1.6)
     assert (path[:, :2] >= 0.5).all()
     assert (path[:, :2] <= ROOM[:2] - 0.5).all()
-    check_path(ROOM, path, "walk")
     strides = np.diff(path, axis=0)
     np.testing.assert_allclose(np.linalg.norm(strides, axis=1), speed * 1.5 / 8, atol=1e-12)
     if speed > 0.01:
@@ -233,7 +233,8 @@ def test_a_walk_stays_in_the_room(seed: int, speed: float) -> None:
 
 def test_walks_go_everywhere() -> None:
     rng, start = np.random.default_rng(0), np.array([3.0, 2.0, 1.6])
-    ends = np.array([draw_walk(start, ROOM, 0.5, 1.0, 1.0, rng, n_waypoints=4)[-1] for _ in range(200)])
+    paths = [draw_walk(start, ROOM, 0.5, 1.0, 1.0, rng, n_waypoints=4) for _ in range(200)]
+    ends = np.array([path[-1] for path in paths if path is not None])
     assert ends.shape == (200, 3)
     for axis in (0, 1):
         assert 0.35 < np.mean(ends[:, axis] > start[axis]) < 0.65
@@ -244,10 +245,7 @@ def test_walks_go_everywhere() -> None:
 
 def test_walks_without_a_place() -> None:
     rng, start = np.random.default_rng(0), np.array([3.0, 2.0, 1.6])
-    with pytest.raises(ValueError, match=r"walk: expected 40\.00 m of way from \[3\.0, 2\.0, 1\.6\], 0\.5 m from"):
-        draw_walk(start, ROOM, 0.5, 10.0, 4.0, rng)
-    with pytest.raises(ValueError, match=r"walk: expected waypoint 0 inside the room \[6\.0, 4\.0, 3\.0\] m, got"):
-        draw_walk(np.array([7.0, 1, 1]), ROOM, 0.5, 1.0, 1.0, rng)
+    assert draw_walk(start, ROOM, 0.5, 10.0, 4.0, rng) is None
     for speed, seconds, n_waypoints in (
         (-1.0, 1.0, 9),
         (np.nan, 1.0, 9),
@@ -257,13 +255,6 @@ def test_walks_without_a_place() -> None:
     ):
         with pytest.raises(ValueError, match="walk: expected speed >= 0, seconds > 0 and n_waypoints >= 2, got"):
             draw_walk(start, ROOM, 0.5, speed, seconds, rng, n_waypoints)
-
-
-@pytest.mark.parametrize("place", [[-0.1, 1, 1], [1, 4.0, 1], [1, 1, 3.5], [1, np.nan, 1]])
-def test_a_waypoint_outside_the_room_is_named(place: list[float]) -> None:
-    path = np.array([[1, 1, 1], [2, 2, 2], place])
-    with pytest.raises(ValueError, match=r"source 3: expected waypoint 2 inside the room .* m, got \["):
-        check_path(ROOM, path, "source 3")
 
 
 def test_wrong_arguments() -> None:

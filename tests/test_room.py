@@ -111,7 +111,7 @@ def test_a_corner_hides_what_is_behind_it() -> None:
     assert Room(np.array([5.0, 4.5, 2.5]), 0.3).sees(places, others).all()
 
 
-@settings(max_examples=50)
+@settings(max_examples=15)
 @given(st.integers(0, 2**32 - 1))
 def test_who_sees_another_has_only_places_inside_between(seed: int) -> None:
     room, rng = planned(star(seed)), np.random.default_rng(seed)
@@ -150,7 +150,7 @@ def test_every_band_needs_a_reverberation_time_that_the_room_can_have() -> None:
     with pytest.raises(ValueError, match=message):
         Room(dim, 0.1, Acoustics(band_rt60=[[500, 0.5]])).check()
     Room(dim, LONGEST_RT60).check()
-    with pytest.raises(ValueError, match="got 5 s with band_rt60 factors of 1, 1.5"):
+    with pytest.raises(ValueError, match=r"got 5 s with band_rt60 factors of 1, 1\.5$"):
         Room(dim, LONGEST_RT60, Acoustics(band_rt60=[[500, 1.5]])).check()
 
 
@@ -173,7 +173,7 @@ FULL = {"engine": "pyroomacoustics", "ray_tracing": True}
 @pytest.mark.parametrize(
     ("values", "message"),
     [
-        ({"band_rt60": [[300, 1.0]]}, "band_rt60: expected octave bands of 125, 250, 500, 1000, 2000, 4000, 8000 Hz, got 300"),
+        ({"band_rt60": [[300, 1.0]]}, "band_rt60: expected octave bands of 125, 250, .*, 8000 Hz, got 300"),
         ({"band_rt60": [[250, 0.0]]}, "band_rt60: expected a factor of RT60 above 0 at 250 Hz, got 0"),
         ({"band_rt60": [[250, float("nan")]]}, "band_rt60: expected a factor of RT60 above 0 at 250 Hz, got nan"),
         ({"band_rt60": [[250, 1.5], [250, 2.0]]}, "band_rt60: expected every band once"),
@@ -187,10 +187,10 @@ FULL = {"engine": "pyroomacoustics", "ray_tracing": True}
         ({**FULL, "floor_plan": L_SHAPE[:2]}, "floor_plan: expected three corners"),
         ({**FULL, "floor_plan": [[0, 0], [1, 1], [2, 2]]}, "floor_plan: expected three corners"),
         ({**FULL, "floor_plan": [[0, 0], [np.inf, 0], [2, 2]]}, "floor_plan: expected three corners"),
-        ({**FULL, "floor_plan": [*L_SHAPE, L_SHAPE[0]]}, "floor_plan: expected different corners and sides that do not cross"),
-        ({**FULL, "floor_plan": [[0, 0], [4, 0], [4, 4], [1, -1]]}, "floor_plan: expected different corners"),
+        ({**FULL, "floor_plan": [*L_SHAPE, L_SHAPE[0]]}, "floor_plan: expected different corners"),
+        ({**FULL, "floor_plan": [[0, 0], [4, 0], [4, 4], [1, -1]]}, "floor_plan: expected .* sides that do not cross"),
         ({**FULL, "floor_plan": [[-1, 0], [4, 0], [4, 4]]}, "floor_plan: expected corners with x and y of 0 or more"),
-        ({**FULL, "floor_plan": L_SHAPE, "walls": [1, 1, 1, 1, 2, 1]}, "walls: expected six equal ones with a floor_plan"),
+        ({**FULL, "floor_plan": L_SHAPE, "walls": [1, 1, 1, 1, 2, 1]}, "walls: expected six equal ones"),
     ],
 )  # fmt: skip
 def test_acoustics_that_no_engine_has(values: dict[str, Any], message: str) -> None:

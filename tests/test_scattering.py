@@ -38,6 +38,13 @@ def turned(positions: np.ndarray, yaw_deg: float) -> np.ndarray:
     return positions @ np.array([[np.cos(yaw), np.sin(yaw), 0], [-np.sin(yaw), np.cos(yaw), 0], [0, 0, 1]])
 
 
+def late_db(responses: np.ndarray) -> np.ndarray:
+    """Energy of each source from 300 Hz on, from 0.1 s after the emission on, in dB."""
+    late = responses[..., 1600:]
+    spectrum = np.fft.rfft(late * np.hanning(late.shape[-1]))[..., round(300 * late.shape[-1] / RATE) :]
+    return 10 * np.log10((np.abs(spectrum) ** 2).sum(axis=(1, 2)))
+
+
 def slow_sum(source: np.ndarray, body: Body, yaw_deg: float, n_taps: int) -> np.ndarray:
     """Spectrum of all images through the body, each from its exact direction, up to 7000 Hz: (n_mics, n_freqs)."""
     hertz = np.fft.rfftfreq(2 * (LEAD + n_taps), 1 / RATE)
@@ -82,7 +89,7 @@ def test_one_microphone_at_the_centre_hears_the_exact_images() -> None:
 
 def test_a_ring_hears_the_room_but_for_the_bend_of_near_waves(ring: tuple[np.ndarray, np.ndarray]) -> None:
     got, exact = ring
-    assert difference_db(got, exact) < -28
+    assert difference_db(got, exact) < -27
     assert difference_db(got[..., 800:], exact[..., 800:]) < -45  # waves from far away are plane
 
 
@@ -109,6 +116,22 @@ def test_walls_may_differ_by_band() -> None:
     np.testing.assert_allclose(same, plain, atol=1e-5)
 
 
+def test_thinned_images_keep_the_energy_and_are_the_same_from_every_direction() -> None:
+    origin, live = FreeField(np.zeros((1, 3))), np.full(6, 0.9)
+
+    def respond(n_directions: int, **how: object) -> np.ndarray:
+        return body_responses(ROOM, live, SOURCES, CENTRE, 0, origin, RATE, 4800, n_directions, **how)
+
+    whole, thin = respond(50), respond(50, max_density=3.0)
+    assert difference_db(thin, respond(300, max_density=3.0)) < -60
+    assert difference_db(thin, respond(50, max_density=3.0, rng_seed=1)) > -15
+    np.testing.assert_allclose(thin[..., :300], whole[..., :300], atol=1e-6)
+    np.testing.assert_allclose(late_db(thin[:2]), late_db(whole[:2]), atol=1)
+    # right below a source images come in equal pairs, whose sum thinning breaks up: on either road
+    exact = image_responses(ROOM, live, SOURCES, CENTRE[None], RATE, 4800, max_density=3.0)
+    np.testing.assert_allclose(late_db(thin), late_db(exact), atol=1)
+
+
 # --- with a body --------------------------------------------------------------------------------------------
 
 
@@ -120,7 +143,7 @@ def test_every_image_meets_the_head_from_its_own_direction(source: int) -> None:
     spectrum = np.fft.rfft(got, 2 * got.shape[-1])[:, : expected.shape[1]]
     edge = np.abs(spectrum - expected) ** 2
     # the window ends amid the last arrivals, which the sum over images holds whole
-    assert 10 * np.log10(edge.sum() / (np.abs(expected) ** 2).sum()) < -25
+    assert 10 * np.log10(edge.sum() / (np.abs(expected) ** 2).sum()) < -33
     direct = body_direct(SOURCES[source, None], CENTRE, yaw_deg, HEAD, RATE, n_taps)[0]
     assert np.abs(got - direct)[:, : LEAD + 50].max() < 1e-3
 
@@ -141,7 +164,7 @@ def test_turning_the_body_is_turning_its_microphones() -> None:
     body = RigidSphere(0.08, circular(3, 0.09).positions)
     expected = body_responses(ROOM, WALLS, SOURCES, CENTRE, 0, straight, RATE, 800, n_directions=2000)
     got = body_responses(ROOM, WALLS, SOURCES, CENTRE, 40, body, RATE, 800, n_directions=2000)
-    assert difference_db(got, expected) < -48
+    assert difference_db(got, expected) < -55
     moved = body_direct(SOURCES, CENTRE, 40, body, RATE, 800)
     np.testing.assert_allclose(moved, body_direct(SOURCES, CENTRE, 0, straight, RATE, 800), atol=1e-5)
 
@@ -163,9 +186,17 @@ def test_walls_that_swallow_everything_leave_the_direct_path() -> None:
 
 
 def test_what_comes_later_does_not_come_round() -> None:
-    short, long = (body_responses(ROOM, WALLS, SOURCES, CENTRE, 0, HEAD, RATE, n_taps) for n_taps in (600, 1300))
-    kept = LEAD + 600 - 120  # the last images reach back by half of the filter and of the head
-    assert np.abs(short - long[..., : LEAD + 600])[..., :kept].max() < 1e-4 * np.abs(long).max()
+    class Late(FreeField):
+        duration = 400 / RATE
+
+        def transfer(self, directions: np.ndarray, frequencies: np.ndarray) -> np.ndarray:
+            return super().transfer(directions, frequencies) * np.exp(-2j * np.pi * self.duration * frequencies)
+
+    n_taps = 1024 - 2 * LEAD - 2  # without room for the body a transform of 1024 would do
+    got = body_responses(ROOM, WALLS, SOURCES, CENTRE, 0, Late(RING), RATE, n_taps)
+    on_time = body_responses(ROOM, WALLS, SOURCES, CENTRE, 0, FreeField(RING), RATE, n_taps)
+    assert np.abs(got[..., :400]).max() < 1e-5
+    np.testing.assert_allclose(got[..., 400:], on_time[..., :-400], atol=2e-5)
 
 
 def test_nothing_is_heard_before_the_direct_path_or_within_too_few_taps() -> None:
@@ -188,11 +219,11 @@ def test_a_measured_body_of_one_click_is_a_microphone_at_the_origin(tmp_path: Pa
 # --- directions ---------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("n_rings", [6, 28, 40])
+@pytest.mark.parametrize("n_rings", [18, 28, 40])
 def test_rings_cover_the_sphere_evenly(n_rings: int) -> None:
     directions = np.concatenate([ring_directions(ring, n_rings) for ring in range(n_rings)])
     np.testing.assert_allclose(np.linalg.norm(directions, axis=1), 1)
-    assert len(directions) == pytest.approx(4 * n_rings**2 / np.pi, rel=0.2)
+    assert len(directions) == pytest.approx(4 * n_rings**2 / np.pi, rel=0.05)
     anywhere = np.random.default_rng(0).standard_normal((2000, 3))
     anywhere /= np.linalg.norm(anywhere, axis=1, keepdims=True)
     gap = np.arccos(np.minimum((anywhere @ directions.T).max(axis=1), 1))
@@ -212,6 +243,7 @@ def test_rings_cover_the_sphere_evenly(n_rings: int) -> None:
         ({"sources": SOURCES[0]}, "sources: expected places inside the room"),
         ({"sources": CENTRE[None]}, "sources: expected places apart from the body's"),
         ({"centre": -CENTRE}, "centre: expected places inside the room"),
+        ({"max_density": 0.0}, "max_density: expected images per sample above 0, got 0"),
         ({"n_directions": 10}, "n_directions: expected 50 or more, got 10"),
     ],
 )

@@ -18,7 +18,7 @@ from arrayse.geometry import SPEED_OF_SOUND, circular, direction
 from simulate.bodies import FreeField
 from simulate.sofa import MAX_VALUES, SofaBody, read_sofa
 
-POSITIONS = circular(3, 0.06).positions
+POSITIONS = circular(3, 0.06).positions + np.array([0.03, -0.01, 0.02])  # not around the origin
 SPHERE = np.array([[az, el, 1.5] for el in (-60, -30, 0, 30, 60) for az in range(0, 360, 20)], dtype=float)
 BAND = np.linspace(100, 7000, 60)
 
@@ -77,8 +77,9 @@ def test_a_predelay_that_is_told_is_taken(tmp_path: Path) -> None:
     assert told.duration == pytest.approx(256 / 16000 - 0.002)
 
 
-def test_directions_in_one_plane_or_one_direction_fit_a_predelay_too(tmp_path: Path) -> None:
-    for kept in (SPHERE[:, 1] == 0, np.arange(len(SPHERE)) == 40):
+def test_some_of_the_directions_fit_a_predelay_too(tmp_path: Path) -> None:
+    plane, front_above, one = SPHERE[:, 1] == 0, (SPHERE[:, 1] > 0) & (SPHERE[:, 0] < 90), np.arange(len(SPHERE)) == 40
+    for kept in (plane, front_above, one):
         taps = clicks(free_field_delays(0.003), 16000)[kept]
         fitted = SofaBody(write_sofa(tmp_path / "a.sofa", taps, SPHERE[kept])).predelay
         assert fitted == pytest.approx(0.003, abs=1e-6 if kept.sum() > 1 else 2e-4)
@@ -92,7 +93,7 @@ def test_delays_beside_the_taps_count(tmp_path: Path, each: bool) -> None:
     path = write_sofa(tmp_path / "b.sofa", clicks(delays - beside, 16000), SPHERE, Data_Delay=beside * 16000)
     split = SofaBody(path)
     assert split.predelay == pytest.approx(whole.predelay, abs=2e-7)
-    np.testing.assert_allclose(split.transfer(unit(SPHERE), BAND), whole.transfer(unit(SPHERE), BAND), atol=0.01)
+    np.testing.assert_allclose(split.transfer(unit(SPHERE), BAND), whole.transfer(unit(SPHERE), BAND), atol=0.02)
 
 
 def test_the_same_directions_in_either_kind_of_coordinates(tmp_path: Path) -> None:
@@ -237,18 +238,18 @@ def test_a_file_that_is_wrong_is_refused_by_name(
 
 def test_damaged_files_are_refused_or_read_but_never_more(tmp_path: Path) -> None:
     whole = write_sofa(tmp_path / "whole.sofa", TAPS, [[0, 0, 1], [90, 0, 1]]).read_bytes()
-    rng, path, n_refused = np.random.default_rng(2), tmp_path / "damaged.sofa", 0
+    rng, path, messages = np.random.default_rng(2), tmp_path / "damaged.sofa", []
     for number in range(150):
         damaged = bytearray(whole if number % 3 else whole[: rng.integers(len(whole))])
         for place in rng.integers(0, max(len(damaged), 1), 4 if len(damaged) else 0):
             damaged[place] = rng.integers(256)
         path.write_bytes(damaged)
         try:
-            assert np.isfinite(SofaBody(path).predelay)
+            SofaBody(path)
         except ValueError as error:
-            assert str(error).startswith(f"{path}: expected")
-            n_refused += 1
-    assert n_refused > 50
+            messages.append(str(error))
+    assert len(messages) > 50
+    assert all(message.startswith(f"{path}: expected") for message in messages)
 
 
 def test_the_number_of_receivers_is_that_of_the_array(tmp_path: Path) -> None:

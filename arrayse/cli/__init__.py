@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import sys
 from typing import Annotated
 
@@ -15,6 +16,8 @@ from arrayse.cli.common import app, console, is_silent
 
 # isort: split
 from arrayse.cli import data, nets, about  # noqa: F401, I001  # in the order of --help
+
+INTERRUPTED, TERMINATED = 128 + signal.SIGINT, 128 + signal.SIGTERM
 
 
 @app.callback(invoke_without_command=True)
@@ -33,12 +36,17 @@ def top(
 def main() -> None:
     """Entry point. What the user can mend ends with exit code 2, other failures with 1, a line each and no traceback.
 
-    With ARRAYSE_DEBUG set in the environment tracebacks are shown.
+    SIGTERM ends with 143 and SIGINT (Ctrl-C) with 130, workers and half-written files cleared away. With ARRAYSE_DEBUG
+    set in the environment tracebacks are shown.
     """
+    signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(128 + number))
     try:
         app()
-    except KeyboardInterrupt:
-        sys.exit(130)
+    except (KeyboardInterrupt, SystemExit) as stop:
+        code = getattr(stop, "code", INTERRUPTED)
+        if code in (INTERRUPTED, TERMINATED):
+            Console(stderr=True, quiet=is_silent()).print("stopped: the same command goes on from here")
+        sys.exit(code)
     except Exception as error:
         if os.environ.get("ARRAYSE_DEBUG"):
             raise

@@ -57,3 +57,27 @@ def doctor() -> None:
         console.print(f"{marks[finding.ok]}{finding.what:<16}{escape(finding.found)}")
     if any(finding.ok is False for finding in findings):
         raise typer.Exit(1)
+
+
+@app.command()
+def benchmark(
+    what: Annotated[str, typer.Argument(help="simulator.")],
+    overrides: Annotated[
+        list[str] | None, typer.Argument(help="speech=, noise=, repeats=, out=TABLE.md", metavar="[KEY=VALUE]...")
+    ] = None,
+) -> None:
+    """Measure speed as ratios, side by side in one process with one thread.
+
+    `arrayse benchmark simulator speech=~/speech noise=~/noise out=table.md`
+    """
+    from arrayse.benchmark import benchmark_simulator
+    from arrayse.config import read_config
+    from arrayse.files import write_text
+
+    if what != "simulator":
+        raise ValueError(f"benchmark: expected simulator, got {what}")
+    values = read_config("benchmark", overrides or [])
+    table = benchmark_simulator(values, lambda text: console.print(escape(text), highlight=False, soft_wrap=True))
+    if values["out"]:
+        write_text(Path(values["out"]), table)
+        console.print(f"table: {escape(values['out'])}")

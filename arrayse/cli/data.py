@@ -66,7 +66,10 @@ def simulate(arguments: Arguments) -> None:
     values = read_config("simulate", arguments)
     with count_bar(console, "scenes") as progress:
         out = run_simulate(values, progress, lambda text: console.print(escape(text), highlight=False, soft_wrap=True))
-    console.print(f"dataset: {escape(str(out))}")
+    if out.suffix == ".html" and out.is_file():
+        console.print(f"preview: {escape(str(out))}  (the same command without preview= simulates the dataset)")
+    else:
+        console.print(f"dataset: {escape(str(out))}")
 
 
 @app.command()

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, replace
 from math import gcd
 from pathlib import Path
 
@@ -57,7 +57,7 @@ class SourceRow:
 
 @dataclass(frozen=True)
 class SceneView:
-    """What the template shows of a scene; figures are SVG text, empty where there is nothing to draw."""
+    """What the template shows of a scene, whose waves it needs no more; figures are SVG text, or empty."""
 
     id: str
     scene: PreviewScene
@@ -68,11 +68,14 @@ class SceneView:
     player: PlayerView
 
 
-def write_preview(preview: Preview, out: Path, progress: Callable[[int], None] = lambda done: None) -> Path:
+def write_preview(
+    preview: Preview, scenes: Iterable[PreviewScene], out: Path, progress: Callable[[int], None] = lambda done: None
+) -> Path:
     """Writes the page.
 
     Args:
-        preview: what it shows.
+        preview: what scenes are drawn from.
+        scenes: one or more; no more than one of them is held with its waves.
         out: the HTML file to write.
         progress: called with the number of scenes that are drawn.
 
@@ -82,19 +85,19 @@ def write_preview(preview: Preview, out: Path, progress: Callable[[int], None] =
     Raises:
         ValueError: no scene.
     """
-    if not preview.scenes:
-        raise ValueError("scenes: expected at least one to preview, got none")
     views = []
-    for place, scene in enumerate(preview.scenes, start=1):
+    for place, scene in enumerate(scenes, start=1):
         views.append(scene_view(scene, f"s{place}"))
         progress(place)
-    anchors = {view.scene.id: view.id for view in views}
+    if not views:
+        raise ValueError("scenes: expected at least one to preview, got none")
+    shown, anchors = [view.scene for view in views], [view.id for view in views]
     values = {
         "preview": preview,
         "views": views,
         "array": array_figure(preview.array, "array"),
-        "seen": sources_figure(preview, "seen"),
-        "overview": overview_figure(preview, anchors, "overview"),
+        "seen": sources_figure(preview, shown, "seen"),
+        "overview": overview_figure(preview, shown, anchors, "overview"),
         "findings": [(view, finding) for view in views for finding in view.scene.findings],
     }
     write_text(out, render_page("preview.html", values, ("style.css", "preview.css")))
@@ -106,7 +109,7 @@ def scene_view(scene: PreviewScene, name: str) -> SceneView:
     coherence = scene.coherence
     return SceneView(
         id=name,
-        scene=scene,
+        scene=replace(scene, stems={}),
         rows=tuple(_row(scene, source) for source in range(len(scene.sources))),
         room="" if scene.room is None else room_figure(scene, f"{name}-room"),
         figures=(

@@ -21,6 +21,7 @@ from arrayse.report.preview_scene import PreviewCoherence, PreviewScene, mark, s
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
 
 SMALL, WIDE = (4.4, 3.1), (6.8, 3.1)
 """Inches: three or two such figures beside each other."""
@@ -30,6 +31,7 @@ RESPONSE_SECONDS = 0.08
 
 DECAY_FLOOR_DB = -70.0
 DECAY_POINTS = 400
+LEAST_DECAY_SECONDS = 0.05
 
 STEM_COLOURS = {"noise": 2, "speech": 3, "target": 1}
 """Colour numbers of the page; noise is drawn first."""
@@ -49,7 +51,7 @@ LEVEL_RANGE_DB = 45.0
 
 def response_figure(scene: PreviewScene, salt: str) -> str:
     """Response from the target to the reference microphone, its direct part in colour, as SVG."""
-    figure, axes = new_figure(*SMALL)
+    figure, axes = _figure(*SMALL)
     response, rate = scene.response, scene.sample_rate
     arrival = int(np.abs(response.direct[0]).argmax())
     stop = min(response.full.shape[1], arrival + round(RESPONSE_SECONDS * rate))
@@ -83,7 +85,7 @@ def response_figure(scene: PreviewScene, salt: str) -> str:
 
 def decay_figure(scene: PreviewScene, salt: str) -> str:
     """Decays of all sources at the reference microphone with the T30 line of the target, as SVG."""
-    figure, axes = new_figure(*SMALL)
+    figure, axes = _figure(*SMALL)
     response = scene.response
     seconds = (np.arange(response.full.shape[1]) - response.lead) / scene.sample_rate
     last = 0.0
@@ -103,8 +105,9 @@ def decay_figure(scene: PreviewScene, salt: str) -> str:
     if response.t30 > 0:
         times, levels = t30_line(response.decays_db[0], response.t30, scene.sample_rate)
         axes.plot(times - response.lead / scene.sample_rate, levels, color=INK, lw=1.6, ls=(0, (4, 2.5)))
-    axes.set(xlim=(0, 1.02 * last), ylim=(DECAY_FLOOR_DB, 2))
+    axes.set(xlim=(0, 1.02 * max(last, LEAST_DECAY_SECONDS)), ylim=(DECAY_FLOOR_DB, 2))
     axes.set_yticks([0, -20, -40, -60], ["0", "−20", "−40", "−60"])
+    axes.locator_params(axis="x", nbins=6)
     axes.grid(axis="y", color=GRID, lw=0.8)
     axes.set_xlabel("s")
     _title(axes, "Energy decay (dB)")
@@ -129,7 +132,7 @@ def t30_line(decay_db: np.ndarray, t30: float, sample_rate: int) -> tuple[np.nda
 
 def spectra_figure(scene: PreviewScene, salt: str) -> str:
     """Long-term third-octave levels of the stems at the reference microphone, as SVG."""
-    figure, axes = new_figure(*SMALL)
+    figure, axes = _figure(*SMALL)
     highest = -np.inf
     for name, colour in STEM_COLOURS.items():
         centres, levels = third_octave_levels(scene.stems[name][scene.ref_mic], scene.sample_rate)
@@ -146,7 +149,7 @@ def spectra_figure(scene: PreviewScene, salt: str) -> str:
 
 def coherence_figure(coherence: PreviewCoherence, salt: str) -> str:
     """Measured coherence of the diffuse noise over that of theory, as SVG."""
-    figure, axes = new_figure(*WIDE)
+    figure, axes = _figure(*WIDE)
     axes.axhline(0, color=GRID, lw=0.8)
     rows = zip(coherence.pairs, coherence.distances, coherence.measured, coherence.theory, strict=True)
     some = coherence.frequencies > 0
@@ -167,7 +170,7 @@ def coherence_figure(coherence: PreviewCoherence, salt: str) -> str:
 
 def mics_figure(scene: PreviewScene, salt: str) -> str:
     """Levels of all microphones: noisy as bars with their peaks, speech and noise as marks, as SVG."""
-    figure, axes = new_figure(*WIDE)
+    figure, axes = _figure(*WIDE)
     levels = {name: level_dbfs(wave) for name, wave in scene.stems.items()}
     peaks = decibels_of(np.max(np.abs(scene.stems["noisy"]), axis=1) ** 2.0)
     top = max(float(peaks.max()) + 6, (scene.clip_dbfs or -np.inf) + 4)
@@ -197,14 +200,23 @@ def mics_figure(scene: PreviewScene, salt: str) -> str:
     return inline_svg(figure, "Level and peak of the noisy signal, and levels of speech and noise, by microphone", salt)
 
 
+def _figure(width: float, height: float) -> tuple[Figure, Axes]:
+    """A figure of a size in inches whose axes stand where those of its neighbours do."""
+    figure, axes = new_figure(width, height)
+    figure.set_layout_engine("none")  # fitting the margins takes as long as drawing
+    left, right, bottom, top = 0.55 / width, 1 - 0.12 / width, 0.52 / height, 1 - 0.34 / height
+    figure.subplots_adjust(left, bottom, right, top)
+    return figure, axes
+
+
 def _title(axes: Axes, text: str) -> None:
     axes.set_title(text, loc="left", fontsize=11, color=INK, fontweight="bold", parse_math=False)
 
 
 def _legend(axes: Axes, handles: list[Any], labels: list[str]) -> None:
     """In the line of the title, so that it hides nothing."""
-    place = {"loc": "lower right", "bbox_to_anchor": (1.02, 0.985), "ncols": len(labels), "columnspacing": 1.1}
-    axes.legend(handles, labels, **LEGEND, **place)
+    place = {"bbox_to_anchor": (1.02, 0.985), "ncols": len(labels), "columnspacing": 1.1}
+    axes.legend(handles, labels, loc="lower right", **place, **LEGEND)
 
 
 def _frequency_axis(axes: Axes, lowest: float, highest: float) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -10,94 +11,114 @@ from arrayse.report.figures import ACCENT, CARD, GRID, INK, MUTED, inline_svg, n
 from arrayse.report.preview_scene import Preview, PreviewScene
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     from matplotlib.axes import Axes
 
-WIDTH, ROW = 14.0, 0.27
-"""Inches: of the table of dots, and of one scene in it."""
-
-HEAD = 0.75
+WIDTH, ROW, HEAD = 14.0, 0.27, 0.75
+"""Inches: of the table of dots, of one scene in it, of what is around."""
 
 OTHER = 2
 """Colour number of interferers."""
 
 
-def overview_figure(preview: Preview, anchors: dict[str, str], salt: str) -> str:
+@dataclass(frozen=True)
+class Panel:
+    """One number of every scene.
+
+    Attributes:
+        title: what it is.
+        value: of the target (source 0) or an interferer; None or not finite: unknown.
+        limits: key of :attr:`Preview.ranges`; empty: it is not drawn from a range.
+        least: least span of its axis.
+        sources: whether interferers have it too.
+        asked: what was asked in its place, if anything.
+    """
+
+    title: str
+    value: Callable[[PreviewScene, int], float | None]
+    limits: str
+    least: float
+    sources: bool = False
+    asked: Callable[[PreviewScene], float | None] = lambda scene: None
+
+
+PANELS = (
+    Panel("RT60 (s)", lambda scene, _: scene.rt60 or None, "rt60", 0.1, asked=lambda scene: scene.rt60_asked),
+    Panel("SNR (dB)", lambda scene, _: scene.snr_db, "snr_db", 5.0),
+    Panel("Direct to reverberant (dB)", lambda scene, _: scene.response.drr_db, "", 5.0),
+    Panel("Distance (m)", PreviewScene.distance, "distance", 0.5, sources=True),
+    Panel("Azimuth (°)", PreviewScene.azimuth_deg, "azimuth_deg", 90.0, sources=True),
+)
+
+
+def overview_figure(preview: Preview, scenes: Sequence[PreviewScene], anchors: Sequence[str], salt: str) -> str:
     """A row for each scene, a panel for each number, the range that it is drawn from shaded, as SVG.
 
+    Numbers that no scene has, as those of places in measured rooms, are left out.
+
     Args:
-        preview: the scenes.
+        preview: what scenes are drawn from.
+        scenes: one or more.
         anchors: id on the page of each scene, which its name links to.
         salt: see :func:`arrayse.report.figures.curve_figure`.
     """
     from matplotlib.figure import Figure
     from matplotlib.layout_engine import TightLayoutEngine
 
-    n_scenes = len(preview.scenes)
-    figure = Figure(figsize=(WIDTH, HEAD + ROW * n_scenes), layout=TightLayoutEngine(pad=0.3, w_pad=1.6))
-    panels = figure.subplots(1, 5, sharey=True, width_ratios=[1, 1, 1, 1, 1.2])
-    for axes in panels:
+    panels = [panel for panel in PANELS if any(np.isfinite(_known(panel, scene, 0)) for scene in scenes)]
+    figure = Figure(figsize=(WIDTH, HEAD + ROW * len(scenes)), layout=TightLayoutEngine(pad=0.3, w_pad=1.6))
+    columns = figure.subplots(1, len(panels), sharey=True, squeeze=False)[0]
+    for axes, panel in zip(columns, panels, strict=True):
         style_axes(axes)
         axes.spines["left"].set_visible(False)
-        axes.hlines(range(n_scenes), 0, 1, transform=axes.get_yaxis_transform(), color=GRID, lw=0.8, zorder=0)
-    rt60, snr, drr, distance, azimuth = panels
-    rt60.set_yticks(range(n_scenes), [scene.id for scene in preview.scenes])
-    rt60.set_ylim(n_scenes - 0.4, -0.6)
-    for label, scene in zip(rt60.get_yticklabels(), preview.scenes, strict=True):
-        label.set(url=f"#{anchors[scene.id]}", color=ACCENT)
-    _dots(rt60, preview, "RT60 (s)", lambda scene: scene.rt60 or None, "rt60")
-    _dots(snr, preview, "SNR (dB)", lambda scene: scene.snr_db, "snr_db")
-    _dots(drr, preview, "Direct to reverberant (dB)", lambda scene: scene.response.drr_db, "")
-    _dots(distance, preview, "Distance (m)", lambda scene: scene.distance(0), "distance")
-    _dots(azimuth, preview, "Azimuth (°)", lambda scene: scene.azimuth_deg(0), "azimuth_deg")
-    _rings(rt60, preview, lambda scene: [scene.rt60_asked])
-    _others(distance, preview, lambda scene, source: scene.distance(source))
-    _others(azimuth, preview, lambda scene, source: scene.azimuth_deg(source))
-    azimuth.set_xlim(185, -185)  # left is left
-    azimuth.set_xticks([180, 90, 0, -90, -180], ["180", "left 90", "front", "−90 right", "−180"])
-    return inline_svg(figure, "Numbers of each scene; what lies in a room is not known of measured ones", salt)
+        axes.tick_params(axis="y", labelsize=10)
+        axes.hlines(range(len(scenes)), 0, 1, transform=axes.get_yaxis_transform(), color=GRID, lw=0.8, zorder=0)
+        _draw_panel(axes, panel, preview, scenes)
+    columns[0].set_yticks(range(len(scenes)), [scene.id for scene in scenes])
+    columns[0].set_ylim(len(scenes) - 0.4, -0.6)
+    for label, anchor in zip(columns[0].get_yticklabels(), anchors, strict=True):
+        label.set(url=f"#{anchor}", color=ACCENT)
+    if scenes[0].room is not None:
+        columns[-1].set_xlim(185, -185)  # left is left
+        columns[-1].set_xticks([180, 90, 0, -90, -180], ["180", "left 90", "front", "−90 right", "−180"])
+    return inline_svg(figure, f"Of each scene: {', '.join(panel.title for panel in panels)}", salt)
 
 
-def _dots(axes: Axes, preview: Preview, title: str, value: Callable[[PreviewScene], float | None], limits: str) -> None:
-    """The target's values by scene; shaded, the range that they are drawn from."""
-    known = [(number, found) for number, found in enumerate(map(value, preview.scenes)) if _finite(found)]
-    axes.plot(
-        [found for _, found in known], [number for number, _ in known], "o", ms=7, color=ACCENT, mec=CARD, zorder=4
-    )
-    if limits in preview.ranges:
-        low, high = preview.ranges[limits]
-        axes.axvspan(low, high, color=ACCENT, alpha=0.1, lw=0, zorder=-1)
+def _draw_panel(axes: Axes, panel: Panel, preview: Preview, scenes: Sequence[PreviewScene]) -> None:
+    """Dots of targets, diamonds of interferers, rings for what was asked, the range shaded."""
+    for row, scene in enumerate(scenes):
+        asked = panel.asked(scene)
+        if asked is not None:
+            axes.plot(asked, row, "o", ms=12, mfc="none", mec=MUTED, mew=1.2, zorder=3)
+        others = range(1, len(scene.sources) if panel.sources else 1)
+        for source in others:
+            axes.plot(
+                _known(panel, scene, source), row, "D", ms=5, color=page_colour(OTHER), mec=CARD, mew=0.6, zorder=3
+            )
+        axes.plot(_known(panel, scene, 0), row, "o", ms=7, color=ACCENT, mec=CARD, zorder=4)
+    axes.margins(x=0.12)
+    if panel.limits in preview.ranges:
+        axes.axvspan(*preview.ranges[panel.limits], color=ACCENT, alpha=0.1, lw=0, zorder=-1)
         axes.margins(x=0.06)
-    else:
-        axes.margins(x=0.12)
-    axes.set_title(title, loc="left", fontsize=10.5, color=INK, fontweight="bold")
-    axes.tick_params(axis="y", labelsize=10)
+    low, high = axes.get_xlim()
+    spare = max(panel.least - (high - low), 0) / 2  # few dots close together are no reason for many decimals
+    axes.set_xlim(low - spare, high + spare)
+    axes.locator_params(axis="x", nbins=5)
+    axes.set_title(panel.title, loc="left", fontsize=10.5, color=INK, fontweight="bold")
 
 
-def _finite(value: float | None) -> bool:
-    return value is not None and bool(np.isfinite(value))
+def _known(panel: Panel, scene: PreviewScene, source: int) -> float:
+    """The value, NaN where there is none to be drawn."""
+    value = panel.value(scene, source)
+    return value if value is not None and np.isfinite(value) else np.nan
 
 
-def _rings(axes: Axes, preview: Preview, values: Callable[[PreviewScene], list[float | None]]) -> None:
-    """What was asked, as rings around what was measured."""
-    for number, scene in enumerate(preview.scenes):
-        asked = [value for value in values(scene) if value is not None]
-        axes.plot(asked, [number] * len(asked), "o", ms=12, mfc="none", mec=MUTED, mew=1.2, zorder=3)
-
-
-def _others(axes: Axes, preview: Preview, value: Callable[[PreviewScene, int], float | None]) -> None:
-    """Values of the interferers."""
-    for number, scene in enumerate(preview.scenes):
-        found = [value(scene, source) for source in range(1, len(scene.sources))]
-        known = [each for each in found if each is not None]
-        axes.plot(known, [number] * len(known), "D", ms=5, color=page_colour(OTHER), mec=CARD, mew=0.6, zorder=3)
-
-
-def sources_figure(preview: Preview, salt: str) -> str:
+def sources_figure(preview: Preview, scenes: Sequence[PreviewScene], salt: str) -> str:
     """All sources as the array sees them at the start, front up, as SVG; empty if all rooms are measured ones."""
-    targets, others = [], []
-    for scene in preview.scenes:
+    targets: list[tuple[float, float]] = []
+    others: list[tuple[float, float]] = []
+    for scene in scenes:
         for source in range(len(scene.sources)):
             distance, azimuth = scene.distance(source), scene.azimuth_deg(source)
             if distance is not None and azimuth is not None:
@@ -107,14 +128,14 @@ def sources_figure(preview: Preview, salt: str) -> str:
     if not targets:
         return ""
     figure, axes = new_figure(3.4, 3.4)
-    reach = max(float(np.linalg.norm(place)) for place in targets + others)
+    reach = max([*(float(np.linalg.norm(place)) for place in targets + others), *preview.ranges.get("distance", ())])
     _draw_rings(axes, reach)
     _draw_sector(axes, preview)
-    if others:
-        axes.plot(
-            *zip(*others, strict=True), "D", ms=6, color=page_colour(OTHER), mec=CARD, mew=0.6, label="interferers"
-        )
-    axes.plot(*zip(*targets, strict=True), "o", ms=8, color=ACCENT, mec=CARD, label="targets")
+    for places, label, style, colour in (
+        (others, "interferers", "D", page_colour(OTHER)),
+        (targets, "targets", "o", ACCENT),
+    ):
+        axes.plot(*np.array(places).reshape(-1, 2).T, style, ms=6.5, color=colour, mec=CARD, mew=0.7, label=label)
     axes.plot(0, 0, "o", ms=7, mfc=CARD, mec=INK, mew=1.8)
     axes.set(xlim=(-1.12 * reach, 1.12 * reach), ylim=(-1.12 * reach, 1.12 * reach), aspect="equal")
     axes.set_axis_off()

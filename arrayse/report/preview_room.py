@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -23,6 +24,14 @@ LOW_ZOOM = 1.0
 FRONT_LENGTH = 0.09
 TURN_RADIUS = 0.075
 """Of the arrows at the array, over the sum of the room's sides."""
+
+SPOTS = (
+    (0, 0.015, 0.5, "left", "center"),
+    (1, 0.985, 0.5, "right", "center"),
+    (2, 0.5, 0.02, "center", "bottom"),
+    (3, 0.5, 0.975, "center", "top"),
+)
+"""Walls in plan: number, place in the axes, alignment."""
 
 LEAST_ZOOM = 0.012
 """Half of the enlarged view in metres at least, so that a single microphone has a surrounding."""
@@ -97,10 +106,10 @@ def _draw_plan(axes: Axes, scene: PreviewScene, room: PreviewRoom) -> None:
     floor = Polygon(room.corners, closed=True, fill=False, ec=INK, lw=2.2, clip_on=False, zorder=5)
     axes.add_patch(floor)
     centre = room.array_centre[:2]
-    circle = Circle(centre, room.critical_distance, fill=False, ec=MUTED, lw=1, ls=(0, (1, 2.5)))
+    circle = Circle((centre[0], centre[1]), room.critical_distance, fill=False, ec=MUTED, lw=1, ls=(0, (1, 2.5)))
     axes.add_patch(circle)
     circle.set_clip_path(floor)
-    _draw_wall_weights(axes, room)
+    _draw_weights(axes, room, SPOTS)
     _draw_front(axes, room)
     for number in reversed(range(len(scene.sources))):  # the target on top
         path = scene.sources[number].path
@@ -125,28 +134,17 @@ def _draw_side(axes: Axes, scene: PreviewScene, room: PreviewRoom) -> None:
     x, _, z = room.array_centre
     axes.plot([x, x], [0, z], color=MUTED, lw=1, alpha=0.6)
     axes.plot(x, z, "o", ms=7, mfc=CARD, mec=INK, mew=1.8, zorder=8)
-    if len(set(room.walls)) > 1:
-        for weight, where, anchor in ((room.walls[4], 0.02, "bottom"), (room.walls[5], 0.97, "top")):
-            axes.text(
-                0.5, where, _weight(weight), transform=axes.transAxes, color=MUTED, size=8.5, ha="center", va=anchor
-            )
+    _draw_weights(axes, room, ((4, 0.5, 0.02, "center", "bottom"), (5, 0.5, 0.97, "center", "top")))
     _style_view(axes, "From the south (m)")
 
 
-def _draw_wall_weights(axes: Axes, room: PreviewRoom) -> None:
-    """Relative absorption beside the walls of a shoebox, where they differ."""
+def _draw_weights(axes: Axes, room: PreviewRoom, spots: Iterable[tuple[int, float, float, str, str]]) -> None:
+    """Relative absorption of walls, where they differ: number of the wall, place in the axes, alignment."""
     if len(set(room.walls)) == 1:
         return
-    west, east, south, north = (_weight(weight) for weight in room.walls[:4])
-    style = {"transform": axes.transAxes, "color": MUTED, "size": 8.5}
-    axes.text(0.015, 0.5, west, ha="left", va="center", **style)
-    axes.text(0.985, 0.5, east, ha="right", va="center", **style)
-    axes.text(0.5, 0.02, south, ha="center", va="bottom", **style)
-    axes.text(0.5, 0.975, north, ha="center", va="top", **style)
-
-
-def _weight(weight: float) -> str:
-    return f"×{weight:g}"
+    for wall, x, y, side, edge in spots:
+        text = axes.text(x, y, f"×{room.walls[wall]:g}", transform=axes.transAxes, color=MUTED, size=8.5)
+        text.set(ha=side, va=edge)
 
 
 def _draw_source(axes: Axes, path: np.ndarray, number: int) -> None:
@@ -156,7 +154,7 @@ def _draw_source(axes: Axes, path: np.ndarray, number: int) -> None:
         axes.plot(*path.T, color=colour, lw=2, solid_capstyle="round", zorder=6)
         _arrow(axes, path[-2], path[-1], colour, 2)
     axes.plot(*path[0], "o", ms=14, color=colour, mec=CARD, mew=1.2, zorder=7, clip_on=False)
-    text = axes.text(*path[0], mark(number), color=CARD, size=9, weight="bold", zorder=7.5)
+    text = axes.text(path[0, 0], path[0, 1], mark(number), color=CARD, size=9, weight="bold", zorder=7.5)
     text.set(ha="center", va="center_baseline")
 
 
@@ -195,15 +193,14 @@ def _draw_zooms(figure: Figure, plan: Axes, scene: PreviewScene, room: PreviewRo
     above.plot([0, front[0]], [0, front[1]], color=INK, lw=1, alpha=0.5, zorder=1)
     _arrow(above, 0.8 * front, front, INK, 1.4)
     spot = (room.array_centre[0], room.array_centre[1])
-    ends = {"coordsA": "data", "coordsB": "axes fraction", "axesA": plan, "axesB": above}
-    figure.add_artist(ConnectionPatch(spot, (0, 0.5), **ends, color=MUTED, lw=0.8, alpha=0.6))
+    line = ConnectionPatch(spot, (0, 0.5), plan.transData, above.transAxes, color=MUTED, lw=0.8, alpha=0.6)
+    figure.add_artist(line)
     if np.ptp(room.nominal_mics[:, 2]) > SAME_HEIGHT:
-        low = reach * LOW_ZOOM / ZOOM
-        middle = 1e3 * float(np.mean(room.mics[:, 2]) - room.array_centre[2])
-        tall = max(1.0, 1.2e3 * np.ptp(room.mics[:, 2]) / (2 * low))  # a phone held upright needs more
-        height = min(LOW_ZOOM * tall, bottom - GAP - BOTTOM)
+        z = 1e3 * (room.mics[:, 2] - room.array_centre[2])
+        half = max(reach * LOW_ZOOM / ZOOM, 0.7 * float(np.ptp(z)))  # a phone held upright needs more
+        height = min(ZOOM * half / reach, bottom - GAP - BOTTOM)
+        half, middle = reach * height / ZOOM, float(z.max() + z.min()) / 2
         box = (left, bottom - GAP - height, ZOOM, height)
-        half = reach * height / ZOOM
         side = _axes(figure, box, (-reach, reach), (middle - half, middle + half))
         _draw_mics(side, scene, room, (0, 2), "Array from the south (mm)")
 

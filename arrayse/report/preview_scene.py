@@ -167,18 +167,17 @@ class PreviewScene:
 
 @dataclass(frozen=True, eq=False)
 class Preview:
-    """Some scenes of a dataset, and what all of them are drawn from.
+    """A dataset to come, and what all of its scenes are drawn from.
 
     Attributes:
         title: name of the dataset.
         label: what kind of speech it holds.
-        split: that the scenes are of.
+        split: that the scenes on the page are of.
         array: the microphones.
         sizes: numbers of the dataset, each with its name.
         recipe: names and sentences.
         corpora: what the sounds are made of, a sentence each.
         ranges: lowest and highest of ``rt60``, ``snr_db``, ``distance`` and ``azimuth_deg`` (of the target).
-        scenes: rendered.
     """
 
     title: str
@@ -189,7 +188,6 @@ class Preview:
     recipe: tuple[tuple[str, str], ...]
     corpora: tuple[str, ...]
     ranges: dict[str, tuple[float, float]]
-    scenes: tuple[PreviewScene, ...]
 
 
 def mark(source: int) -> str:

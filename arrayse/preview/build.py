@@ -1,4 +1,4 @@
-"""The first scenes of a dataset as a page to look at before the long run."""
+"""From what a dataset is drawn from to its preview page."""
 
 from __future__ import annotations
 
@@ -10,14 +10,8 @@ import numpy as np
 
 from arrayse.geometry import ArrayGeometry, pairwise_distances
 from arrayse.mixture import STEMS
-from arrayse.preview_words import (
-    critical_distance,
-    mic_notes,
-    recipe_words,
-    scene_facts,
-    scene_findings,
-    scene_tags,
-)
+from arrayse.preview.facts import critical_distance, mic_notes, scene_facts, scene_findings, scene_tags
+from arrayse.preview.words import recipe_words
 from arrayse.report.preview import write_preview
 from arrayse.report.preview_measures import real_coherence, spread_pairs
 from arrayse.report.preview_scene import (
@@ -59,8 +53,8 @@ def build_preview(
     Args:
         world: what they are drawn from.
         n_scenes: how many.
-        out: the page, ``preview.html`` in the folder of the dataset.
-        progress: called with steps done and steps in all: each scene is simulated, then drawn.
+        out: the page.
+        progress: called with scenes done and scenes in all.
         split: train, valid or test.
         dataset_scenes: scenes by split of the dataset to come, whose size the page tells then.
 
@@ -72,14 +66,7 @@ def build_preview(
     """
     if n_scenes < 1:
         raise ValueError(f"n_scenes: expected one scene or more to preview, got {n_scenes}")
-    progress(0, 2 * n_scenes)
-    scenes = []
-    for index in range(n_scenes):
-        try:
-            scenes.append(preview_scene(draw_scene(world, split, index), world.geometry))
-        except ValueError as error:
-            raise ValueError(f"scene {split}-{index:06d}: {error}") from None
-        progress(index + 1, 2 * n_scenes)
+    progress(0, n_scenes)
     recipe = world.recipe
     ranges: dict[str, list[float]] = {"snr_db": recipe.snr_db}
     if world.rooms is None:
@@ -91,11 +78,18 @@ def build_preview(
         array=world.geometry,
         sizes=(*_sizes(world, dataset_scenes or {}), *_corpus_sizes(world, split)),
         recipe=recipe_words(world),
-        corpora=tuple(corpus.describe() for corpus in (world.speech, world.noise)),
+        corpora=tuple(source.describe() for source in (world.speech, world.noise, world.rooms) if source is not None),
         ranges={name: (limits[0], limits[1]) for name, limits in ranges.items()},
-        scenes=tuple(scenes),
     )
-    return write_preview(preview, out, lambda drawn: progress(n_scenes + drawn, 2 * n_scenes))
+    return write_preview(preview, _scenes(world, split, n_scenes), out, lambda done: progress(done, n_scenes))
+
+
+def _scenes(world: World, split: str, n_scenes: int) -> Iterator[PreviewScene]:
+    for index in range(n_scenes):
+        try:
+            yield preview_scene(draw_scene(world, split, index), world.geometry)
+        except ValueError as error:
+            raise ValueError(f"scene {split}-{index:06d}: {error}") from None
 
 
 def _sizes(world: World, n_scenes: dict[str, int]) -> list[tuple[str, str]]:
@@ -193,7 +187,8 @@ def _response(scene: Scene, geometry: ArrayGeometry) -> PreviewResponse:
     mic = scene.device.places[geometry.ref_mic]
     full, direct = response.full[:, mic], response.direct[:, mic]
     decays = np.stack([energy_decay_db(each) for each in full])
-    return PreviewResponse(full, direct, decays, measure_rt60(full[0], scene.sample_rate), response.lead)
+    t30 = measure_rt60(full[0], scene.sample_rate) if response.rt60 > 0 else 0.0
+    return PreviewResponse(full, direct, decays, t30, response.lead)
 
 
 def _coherence(scene: Scene, geometry: ArrayGeometry) -> PreviewCoherence:
