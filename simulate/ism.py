@@ -19,10 +19,8 @@ import scipy.special
 from arrayse.geometry import SPEED_OF_SOUND
 from simulate.bands import band_weights, checked_centres
 from simulate.deposit import LANES, STEPS_BITS, deposit
+from simulate.interpolation import LEAD, filter_spectrum
 from simulate.vectors import BANDS, TAPS
-
-LEAD = 40
-"""Samples before the moment of emission: half of the interpolation filter, a sinc under a Hann window of 81."""
 
 OVERSAMPLING = 3
 """Grid cells a sample."""
@@ -195,21 +193,10 @@ def _spectral_weights(length: int, sample_rate: int, bands: tuple[float, ...] | 
     frequency = np.arange(length + 1) / length  # cycles a sample
     root = np.sqrt(BETA**2 - (np.pi * TAPS * frequency / OVERSAMPLING) ** 2)
     kernel = TAPS * np.sinh(root) / (root * scipy.special.i0(BETA))
-    weights = (_filter_spectrum(frequency) / kernel)[None]
+    weights = (filter_spectrum(frequency) / kernel)[None]
     if bands is not None:
         weights = weights * band_weights(frequency * sample_rate, np.array(bands))
     return weights.astype(np.float32)
-
-
-def _filter_spectrum(frequency: np.ndarray) -> np.ndarray:
-    """Fourier transform of the sinc under a Hann window of 2 LEAD samples, at cycles a sample."""
-
-    def cut_sinc(shifted: np.ndarray) -> np.ndarray:
-        upper, lower = (scipy.special.sici(2 * np.pi * LEAD * (shifted + edge))[0] for edge in (0.5, -0.5))
-        return (upper - lower) / np.pi
-
-    side = 0.5 / LEAD
-    return 0.5 * cut_sinc(frequency) + 0.25 * (cut_sinc(frequency - side) + cut_sinc(frequency + side))
 
 
 def _finish(grid: np.ndarray, weights: np.ndarray, out: np.ndarray) -> None:

@@ -143,7 +143,7 @@ def _draw_walk(
             continue
         between = np.linspace(path[:-1], path[1:], 20).reshape(-1, 3)
         clear = np.linalg.norm(between - layout.centre, axis=1) > CLOSEST_WALK
-        if clear.all() and room.contains(between, 0.99 * margin).all():
+        if clear.all() and room.contains(between, 0.99 * margin).all() and room.sees(between, layout.mics).all():
             return [point.tolist() for point in path[1:]]
     return None
 

@@ -38,6 +38,8 @@ class Background:
 
     def __post_init__(self) -> None:
         _check_ranges(self)
+        if self.wind_speed[0] <= 0:
+            raise ValueError(f"wind_speed: expected values above 0, got {self.wind_speed}")
 
 
 @dataclass(frozen=True)
@@ -60,6 +62,8 @@ class Motion:
 
     def __post_init__(self) -> None:
         _check_ranges(self)
+        if self.speed[0] < 0:
+            raise ValueError(f"speed: expected values of 0 or more, got {self.speed}")
 
 
 @dataclass(frozen=True)
@@ -76,7 +80,7 @@ class Carrier:
 
     def __post_init__(self) -> None:
         if self.sphere_radius is not None and self.sofa is not None:
-            raise ValueError("carrier: expected sphere_radius or sofa, got both")
+            raise ValueError("sphere_radius: expected this or sofa, got both")
 
 
 @dataclass(frozen=True)

@@ -14,10 +14,8 @@ from typing import Any
 import numpy as np
 
 from arrayse.geometry import SPEED_OF_SOUND
+from simulate.interpolation import LEAD
 from simulate.room import OCTAVE_BANDS, Room
-
-LEAD = 40
-"""Samples before the moment of emission: half of the engine's fractional-delay filter."""
 
 RAY_TRACING_ORDER = 3
 """Reflections up to this order are image sources when the rest is ray-traced."""

@@ -11,11 +11,12 @@ import numpy as np
 from arrayse.geometry import ArrayGeometry
 from simulate.bodies import Body, RigidSphere
 from simulate.highpass import high_passed
+from simulate.interpolation import LEAD
 from simulate.layout import turned
 from simulate.measured import measured_responses
 from simulate.motion import n_points_for, sample_path
 from simulate.recipe import Carrier
-from simulate.rir import LEAD, RoomResponse, fit_room
+from simulate.rir import RoomResponse, fit_room
 from simulate.room import Room
 from simulate.scattering import body_direct, body_responses
 from simulate.scene import Place, Scene

@@ -13,10 +13,8 @@ import numpy as np
 from simulate import reference
 from simulate.decay import measure_rt60, shoebox_rt60
 from simulate.highpass import high_passed
+from simulate.interpolation import LEAD
 from simulate.room import OCTAVE_BANDS, SABINE, Room
-
-LEAD = 40
-"""Samples of a response before the moment of emission: half of the 81 taps by which both engines interpolate."""
 
 TOLERANCE = 0.01
 """Relative error of RT60 at which the fit of the walls ends."""

@@ -17,12 +17,11 @@ from dataclasses import dataclass
 
 import numpy as np
 import scipy.fft
-from scipy.special import sici
 
 from arrayse.geometry import SPEED_OF_SOUND
 from simulate.bands import band_weights
 from simulate.bodies import Body
-from simulate.ism import LEAD
+from simulate.interpolation import LEAD, filter_spectrum
 from simulate.rings import accumulate, deposit, kernel_spectrum, kernel_table, ring_directions
 
 BAND = 1.1
@@ -130,7 +129,7 @@ class _Circle:
 
     def responses(self, spectra: np.ndarray, n_taps: int) -> np.ndarray:
         """Filters and transforms back: (n_sources, n_mics, n_freqs) → (n_sources, n_mics, LEAD + n_taps) float32."""
-        filtered = spectra * _filter_spectrum(self.frequencies / self.sample_rate).astype(np.float32)
+        filtered = spectra * filter_spectrum(self.frequencies / self.sample_rate).astype(np.float32)
         half = self.length // 2
         folded = filtered[..., : half + 1].copy()
         beyond = filtered[..., half:]  # what lies above half the rate aliases, as in a filter that is sampled
@@ -150,17 +149,6 @@ def _circle(body: Body, sample_rate: int, n_taps: int) -> _Circle:
     needed = 2 * LEAD + n_taps + math.ceil(body.duration * sample_rate) + 2
     octave = 1 << max(needed.bit_length() - 3, 2)
     return _Circle(-(-needed // octave) * octave, sample_rate)
-
-
-def _filter_spectrum(frequency: np.ndarray) -> np.ndarray:
-    """Fourier transform of the sinc under a Hann window of 2 LEAD samples, at cycles a sample."""
-
-    def cut_sinc(shifted: np.ndarray) -> np.ndarray:
-        upper, lower = (sici(2 * np.pi * LEAD * (shifted + edge))[0] for edge in (0.5, -0.5))
-        return (upper - lower) / np.pi
-
-    side = 0.5 / LEAD
-    return 0.5 * cut_sinc(frequency) + 0.25 * (cut_sinc(frequency - side) + cut_sinc(frequency + side))
 
 
 # --- directions ---------------------------------------------------------------------------------------------

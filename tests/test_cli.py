@@ -175,6 +175,21 @@ def test_a_run_begun_with_other_data_is_not_continued(
     fails(monkeypatch, capsys, "was begun with, got another", *arguments)
 
 
+def test_training_on_fresh_scenes_needs_the_corpora(
+    tiny_dataset: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    data = Path(shutil.copytree(tiny_dataset, tmp_path / "data"))
+    shutil.rmtree(data / "train")
+    small = ["model.freq_hidden=2", "model.time_hidden=2", "epochs=1", "fit.batch_size=4", "fit.seconds=0.3"]
+    arguments = ["train", "teacher", f"data={data}", *small, "fresh=8"]
+    assert arrayse(monkeypatch, *arguments, f"out={tmp_path / 'r'}") == 0
+    assert "supervised epoch 1/1" in capsys.readouterr().out
+    description = data / "dataset.json"
+    description.write_text(re.sub('"speech": ".*"', '"speech": "nowhere"', description.read_text()))
+    fails(monkeypatch, capsys, "got nowhere: no such file", *arguments, f"out={tmp_path / 'other'}")
+    assert not (tmp_path / "other").exists()
+
+
 def test_a_run_of_another_config_is_not_overwritten(
     tmp_path: Path, tiny_dataset: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -239,6 +254,7 @@ def test_a_signal_ends_with_its_code_and_a_hint(
     def interrupted() -> None:
         if number is None:  # as a training ends, which handles them itself
             raise StoppedBySignal(signal.SIGTERM)
+        assert signal.getsignal(number) != signal.SIG_DFL  # or it would be the end of these tests
         signal.raise_signal(number)
 
     monkeypatch.setattr("arrayse.cli.app", interrupted)
@@ -248,7 +264,7 @@ def test_a_signal_ends_with_its_code_and_a_hint(
     assert says in told
 
 
-@pytest.mark.parametrize(("name", "code", "workers"), [("SIGTERM", 143, 1), ("SIGTERM", 143, 2), ("SIGINT", 130, 2)])
+@pytest.mark.parametrize(("name", "code", "workers"), [("SIGTERM", 143, 2), ("SIGINT", 130, 1)])
 def test_a_stopped_simulation_leaves_whole_shards_and_goes_on(
     name: str, code: int, workers: int, tiny_corpus: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -259,7 +275,7 @@ def test_a_stopped_simulation_leaves_whole_shards_and_goes_on(
         *corpora,
         f"out={data}",
         *SIMULATE[:-2],
-        "n_scenes={train: 120, valid: 0, test: 0}",
+        "n_scenes={train: 100, valid: 0, test: 0}",
     ]
     command = [sys.executable, "-m", "arrayse", *simulate, f"workers={workers}"]
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as child:
@@ -272,7 +288,7 @@ def test_a_stopped_simulation_leaves_whole_shards_and_goes_on(
     assert "Traceback" not in errors
     assert not list(data.rglob(".*"))
     shards = list((data / "train").iterdir())
-    assert len(shards) < 6
+    assert len(shards) < 5
     assert all(len((shard / "manifest.jsonl").read_text().splitlines()) == 20 for shard in shards)
     assert all(len(list(shard.glob("*.wav"))) == 20 for shard in shards)
     assert arrayse(monkeypatch, *simulate, "workers=1") == 0

@@ -35,7 +35,7 @@ def corpus(tiny_corpus: Path, tmp_path: Path) -> Path:
 
 @pytest.fixture
 def rooms(tmp_path: Path) -> Path:
-    """Three files of four channels in a room of each split; nothing reads what they hold."""
+    """Three files of four channels in a room of each split, and one of one; nothing reads what they hold."""
     rng, rows = np.random.default_rng(0), ["path,split,kind,speaker_or_type"]
     for split in SPLITS:
         for k in range(3):
@@ -43,6 +43,8 @@ def rooms(tmp_path: Path) -> Path:
             path.parent.mkdir(exist_ok=True)
             soundfile.write(path, rng.uniform(-1, 1, (100, 4)), RATE, "PCM_16")
             rows.append(f"{path.name},{split},rir,hall of {split}")
+    soundfile.write(tmp_path / "rooms" / "mono.wav", rng.uniform(-1, 1, 100), RATE, "PCM_16")
+    rows.append("mono.wav,train,rir,closet")
     (tmp_path / "rooms" / "MANIFEST.csv").write_text("\n".join(rows))
     return tmp_path / "rooms"
 

@@ -12,7 +12,7 @@ from arrayse.config import read_config
 from arrayse.files import read_json, read_json_lines
 from arrayse.mixture import open_dataset
 from arrayse.report.build import build_report
-from arrayse.verbs import run_enhance, run_evaluate, run_simulate, run_train
+from arrayse.verbs import run_enhance, run_evaluate, run_simulate, run_train, run_verify
 
 SIMULATE = [
     "recipe.seconds=1.0",
@@ -36,6 +36,8 @@ def test_the_whole_path(tiny_corpus: Path, tmp_path: Path) -> None:
     run_simulate(read_config("simulate", ["quickstart", *corpora, *SIMULATE]), quiet, quiet)
     dataset = open_dataset(data)
     assert [len(dataset.entries(split)) for split in ("train", "valid", "test")] == [8, 2, 2]
+    problems, lines = run_verify(data, 1, False, quiet)
+    assert (problems, lines[0]) == ([], "12 scenes in order")
 
     common = [f"data={data}", *SMALL]
     teacher, student, taught = (tmp_path / name for name in ("teacher", "student", "taught"))
@@ -44,7 +46,8 @@ def test_the_whole_path(tiny_corpus: Path, tmp_path: Path) -> None:
         ["model.freq_hidden=4", "model.time_hidden=4"],
     )
     run_train(read_config("train", ["quickstart_teacher", *common, *big, f"out={teacher}"]), quiet, quiet)
-    run_train(read_config("train", ["quickstart_student", *common, *little, f"out={student}"]), quiet, quiet)
+    fresh = ["quickstart_student", *common, *little, "fresh=8", f"out={student}"]
+    run_train(read_config("train", fresh), quiet, quiet)
     distill = [
         "quickstart_student",
         "fused_two_step",

@@ -13,7 +13,8 @@ import pytest
 from arrayse.geometry import SPEED_OF_SOUND
 from simulate import reference
 from simulate.decay import measure_rt60
-from simulate.rir import LEAD, FittedRoom, RoomResponse, fit_room, room_responses
+from simulate.interpolation import LEAD
+from simulate.rir import FittedRoom, RoomResponse, fit_room, room_responses
 from simulate.room import Acoustics, Room
 
 RATE = 16000

@@ -72,7 +72,7 @@ def build_preview(
     if world.rooms is None:
         ranges |= {"rt60": recipe.rt60, "distance": recipe.target_distance, "azimuth_deg": recipe.target_azimuth_deg}
     preview = Preview(
-        title=out.resolve().parent.name,
+        title=out.name.removesuffix(".html").removesuffix(".preview"),
         label=label_of([world.speech, world.noise]),
         split=split,
         array=world.geometry,
