@@ -20,6 +20,7 @@ from arrayse.files import (
     sha256_of,
     whole_folder,
     write_json_lines,
+    write_text,
 )
 from arrayse.mixture import STEMS, Mixture
 from arrayse.parallel import run_tasks
@@ -29,6 +30,9 @@ from simulate.scene import World, draw_scene
 
 SHARD_SCENES = 20
 """Scenes of a shard: what a killed run loses at most, for each worker."""
+
+MANIFEST_HASH = "manifest.sha256"
+"""Beside the manifest, in the form of sha256sum; the manifest has the hashes of the audio."""
 
 FULL_SCALE = 32767
 
@@ -107,6 +111,7 @@ def make_shard(shard: Shard) -> int:
     with whole_folder(shard.path) as folder:
         rows = [_make_scene(world, shard, index, folder) for index in range(shard.first, shard.last)]
         write_json_lines(folder / "manifest.jsonl", rows)
+        write_text(folder / MANIFEST_HASH, f"{sha256_of(folder / 'manifest.jsonl')}  manifest.jsonl\n")
     return shard.last - shard.first
 
 

@@ -15,7 +15,7 @@ from arrayse.files import read_json_lines, sha256_of
 from arrayse.mixture import SPLITS, STEMS, Dataset, SceneEntry, open_dataset, snr_db
 from arrayse.parallel import run_tasks
 from simulate.description import open_world
-from simulate.generate import generate, shards_of
+from simulate.generate import MANIFEST_HASH, generate, shards_of
 
 SNR_TOLERANCE_DB = 0.02
 """What 16 bits may change the SNR of a scene by."""
@@ -122,8 +122,16 @@ def check_shard(check: ShardCheck) -> tuple[int, list[Finding], list[dict[str, f
             problems.append(problem)
         else:
             numbers.append(_statistics(entry))
+    if not problems and not _is_as_written(check.folder):
+        problems.append(f"expected a manifest with the hash in {MANIFEST_HASH}, got another: it was changed")
     name = check.folder.relative_to(check.dataset.folder).as_posix()
     return len(check.ids), [Finding(check.folder, f"{name}: {problem}") for problem in problems], numbers
+
+
+def _is_as_written(shard: Path) -> bool:
+    """Whether the manifest has the hash that was written with it."""
+    told = shard / MANIFEST_HASH
+    return told.is_file() and told.read_text(errors="replace").split(" ")[0] == sha256_of(shard / "manifest.jsonl")
 
 
 def _checks(dataset: Dataset, split: str, n_scenes: int) -> list[ShardCheck]:

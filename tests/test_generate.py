@@ -165,7 +165,8 @@ def test_a_run_that_was_killed_at_its_first_file(
     (out / f".dataset.json.{32 * 'a'}.tmp").write_text('{"label"')
     generate(out, tiny_world(corpora, recipe), {"train": 1}, 1)
     wave = "train/shard-00000/train-000000.wav"
-    assert hashes(out).keys() == {wave, "train/shard-00000/manifest.jsonl", "dataset.json", "corpora.json"}
+    beside = {"train/shard-00000/manifest.jsonl", "train/shard-00000/manifest.sha256"}
+    assert hashes(out).keys() == {wave, *beside, "dataset.json", "corpora.json"}
     assert hashes(out)[wave] == undisturbed[wave]
 
 

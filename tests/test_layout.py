@@ -22,7 +22,7 @@ SEEDS = st.integers(0, 2**32 - 1)
 
 
 def recipe_for(floor_plan: list[list[float]] | None) -> Recipe:
-    recipe = Recipe(seconds=1.5, n_interferers=[2, 2], interferer_angle_deg=30.0, motion=MOVING)
+    recipe = Recipe(seconds=1.5, n_interferers=[2, 2], interferer_angle_deg=30.0, height=[0.1, 2.3], motion=MOVING)
     if floor_plan is None:
         return recipe
     return replace(recipe, acoustics=Acoustics("pyroomacoustics", ray_tracing=True, floor_plan=floor_plan))
@@ -75,6 +75,14 @@ def test_everything_is_inside_apart_from_the_walls_and_in_sight(
         np.testing.assert_allclose(vector[:2] / np.linalg.norm(vector[:2]), ahead, atol=1e-9)
     ground = away[:, :2] / np.linalg.norm(away[:, :2], axis=1, keepdims=True)
     assert (ground[1:] @ ground[0] <= np.cos(np.deg2rad(30)) + 1e-9).all()
+
+
+def test_no_microphone_is_in_a_wall() -> None:
+    recipe = Recipe(room_min=[2.0, 2.0, 2.4], room_max=[2.2, 2.2, 2.5], wall_distance=0.01, target_distance=[0.6, 0.7])
+    for seed in range(20):
+        rng = np.random.default_rng(seed)
+        room = draw_room(recipe, rng)
+        assert room.contains(draw_layout(recipe, circular(6, 0.5), room, 0, rng).mics).all()
 
 
 def test_both_arms_of_an_l_are_used_and_its_notch_is_not() -> None:

@@ -279,3 +279,13 @@ def test_what_is_no_dataset(tmp_path: Path) -> None:
     (tmp_path / "dataset.json").write_text("{}")
     with pytest.raises(ValueError, match=r"expected array, sample_rate, label and n_scenes in .*dataset\.json"):
         verify(tmp_path, 1)
+
+
+def test_a_number_that_no_check_knows(undamaged: Path, data: Path) -> None:
+    change_manifest(data / SHARD, lambda rows: rows[0].update(seed=[1, 2, 3]))
+    findings, _ = verify(data, 1)
+    assert [finding.problem for finding in findings] == [
+        f"{SHARD}: expected a manifest with the hash in manifest.sha256, got another: it was changed"
+    ]
+    repair(data, findings, 1)
+    assert hashes(data) == hashes(undamaged)
