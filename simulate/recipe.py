@@ -65,6 +65,11 @@ class Motion:
         if self.speed[0] < 0:
             raise ValueError(f"speed: expected values of 0 or more, got {self.speed}")
 
+    @property
+    def possible(self) -> bool:
+        """Whether anything ever moves."""
+        return max(self.target_share, self.interferer_share, self.turn_share) > 0
+
 
 @dataclass(frozen=True)
 class Carrier:
@@ -153,6 +158,8 @@ class Recipe:
                 raise ValueError(f"{name}: expected values above 0, got {getattr(self, name)}")
         if self.carrier != Carrier():
             self._check_carried()
+        if self.acoustics.tail_density and self.motion.possible:  # other reflections would be kept at every place
+            raise ValueError(f"motion: expected no acoustics.tail_density with it, got {self.acoustics.tail_density:g}")
 
     def _check_carried(self) -> None:
         """A carrier has an engine of its own: all image sources of a shoebox."""

@@ -69,7 +69,9 @@ class PlaceResponder:
         points = sample_path(path, n_points)
         if len(self.yaws_deg) == 1:
             return self._response(*self._heard(points, self.place.array_yaw_deg))
-        yaws = np.interp(np.linspace(0, len(self.yaws_deg) - 1, n_points), range(len(self.yaws_deg)), self.yaws_deg)
+        yaws = sample_path(self.yaws_deg, n_points)
+        if self.body is not None:
+            return self._response(*self._carried(self.body, points, yaws))
         pairs = [self._heard(point[None], yaw) for point, yaw in zip(points, yaws, strict=True)]
         full, direct = (np.concatenate(parts) for parts in zip(*pairs, strict=True))
         return self._response(full, direct)
@@ -79,15 +81,17 @@ class PlaceResponder:
 
     def _heard(self, sources: np.ndarray, yaw_deg: float) -> tuple[np.ndarray, np.ndarray]:
         """Full and direct responses from sources (n, 3) to the array at one yaw."""
-        if self.body is None:
-            mics = self.centre + turned(self.in_array, yaw_deg)
-            return self.fitted.full(sources, mics), self.fitted.direct(sources, mics)
+        if self.body is not None:
+            return self._carried(self.body, sources, yaw_deg)
+        mics = self.centre + turned(self.in_array, yaw_deg)
+        return self.fitted.full(sources, mics), self.fitted.direct(sources, mics)
+
+    def _carried(self, body: Body, sources: np.ndarray, yaw_deg: float | np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """The same with a body; at one yaw or at one for each source."""
         rate, n_taps = self.fitted.sample_rate, self.fitted.n_taps
         reflection, bands = self.fitted.reflection, self.fitted.bands
-        full = body_responses(
-            self.room.dim, reflection, sources, self.centre, yaw_deg, self.body, rate, n_taps, bands=bands
-        )
-        direct = body_direct(sources, self.centre, yaw_deg, self.body, rate, n_taps)
+        full = body_responses(self.room.dim, reflection, sources, self.centre, yaw_deg, body, rate, n_taps, bands=bands)
+        direct = body_direct(sources, self.centre, yaw_deg, body, rate, n_taps)
         return high_passed(full, rate), high_passed(direct, rate)
 
 

@@ -165,6 +165,14 @@ def test_what_a_carrier_cannot_be_joined_with(carrier: Carrier, part: dict[str, 
         Recipe(carrier=carrier, **part)
 
 
+@pytest.mark.parametrize("moves", [{"target_share": 0.1}, {"interferer_share": 0.1}, {"turn_share": 0.1}])
+def test_who_moves_does_not_get_another_tail_at_every_place(moves: dict[str, Any]) -> None:
+    thinned = Acoustics(tail_density=4.0)
+    Recipe(acoustics=thinned, motion=Motion(speed=[0.1, 0.2]))
+    with pytest.raises(ValueError, match=r"^motion: expected no acoustics\.tail_density with it, got 4$"):
+        Recipe(acoustics=thinned, motion=Motion(**moves))
+
+
 def test_a_body_is_one_or_the_other() -> None:
     with pytest.raises(ValueError, match=r"^sphere_radius: expected this or sofa, got both"):
         Carrier(sphere_radius=0.09, sofa="head.sofa")

@@ -96,6 +96,7 @@ def test_on_the_way_the_responses_are_those_of_every_place() -> None:
     still = responder()
     assert here.fitted.reflection.tolist() == still.fitted.reflection.tolist()
     np.testing.assert_allclose(way.full[0], still.at_rest([0]).full[0], atol=1e-6)
+    np.testing.assert_array_equal(here.at_rest([0]).full, still.at_rest([0]).full)
 
 
 def test_a_turning_array_hears_what_arrays_at_its_yaws_hear() -> None:
