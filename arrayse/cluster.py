@@ -55,6 +55,23 @@ def run_on_cluster(
         RuntimeError: no package ``distributed``, no scheduler at the address, a scheduler without workers or one that
             goes away, a task whose workers died again and again.
     """
+    check_cluster(cluster)
+    if not tasks:
+        return
+    if cluster != LOCAL:
+        yield from _run_at(function, tasks, cluster)
+    else:
+        with _local_cluster(min(workers, len(tasks))) as local:
+            yield from _run_at(function, tasks, local.scheduler_address)
+
+
+def check_cluster(cluster: str) -> None:
+    """Tells what is wrong with the name of a cluster, or that the package for it is missing; connects to nothing.
+
+    Raises:
+        ValueError: neither ``local`` nor an address.
+        RuntimeError: no package ``distributed``.
+    """
     if cluster != LOCAL and not re.fullmatch(r"(tcp|tls)://[^\s/]+:\d+", cluster):
         raise ValueError(f"cluster: expected {LOCAL} or tcp://host:port, got {cluster}")
     try:
@@ -63,13 +80,6 @@ def run_on_cluster(
         raise RuntimeError(
             "cluster: expected the package distributed, got none: pip install 'arrayse[scale]'"
         ) from None
-    if not tasks:
-        return
-    if cluster != LOCAL:
-        yield from _run_at(function, tasks, cluster)
-    else:
-        with _local_cluster(min(workers, len(tasks))) as local:
-            yield from _run_at(function, tasks, local.scheduler_address)
 
 
 def died_too_often(number: int, n_tasks: int, deaths: int) -> RuntimeError:

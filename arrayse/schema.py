@@ -82,6 +82,7 @@ Loss = one_of(LOSSES, "name")
 Method = one_of(METHODS, "name", given=("channels",))
 Mic = Annotated[int, Ge(0)]
 Count = Annotated[int, Ge(0)]
+Seed = Annotated[int, Ge(0), Le(2**32 - 1)]
 Place = Annotated[str, MinLen(1), AfterValidator(_expanded)]
 """A file or folder; ~ is the home folder."""
 Names = Literal[tuple(METRICS)]
@@ -104,7 +105,7 @@ class SimulateConfig(Strict):
     room_channels: list[Mic] | None = None
     sample_rate: Annotated[int, Ge(8000), Le(48000)] = 16000
     n_scenes: Scenes = Field(default_factory=Scenes)
-    seed: Annotated[int, Ge(0)] = 0
+    seed: Seed = 0
     workers: Annotated[int, Ge(1)] | None = None
     cluster: str | None = None
     preview: Count = 0
@@ -125,7 +126,7 @@ class TrainConfig(Strict):
     loss: Loss = Field(default_factory=lambda: {"name": "wave_magnitude_l1"}, validate_default=True)
     epochs: Annotated[int, Ge(1)] = 20
     patience: Annotated[int, Ge(1)] | None = None
-    seed: Annotated[int, Ge(0)] = 0
+    seed: Seed = 0
     fit: schema_of(FitSettings) = Field(default_factory=lambda: schema_of(FitSettings)())
 
 
@@ -167,7 +168,7 @@ class EvaluateConfig(Strict):
     baseline: str | None = None
     n_examples: Count = 3
     workers: Annotated[int, Ge(1)] | None = None
-    seed: Annotated[int, Ge(0)] = 0
+    seed: Seed = 0
 
 
 class BenchmarkConfig(Strict):

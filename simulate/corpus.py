@@ -6,20 +6,24 @@ Splits never share a speaker (speech) or a file (noise).
 from __future__ import annotations
 
 import csv
+import functools
 import hashlib
 import json
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
-from arrayse.audio import AUDIO_SUFFIXES, audio_info, check_rate
-from arrayse.files import sha256_of
+from arrayse.audio import AUDIO_SUFFIXES, check_rate
 from arrayse.mixture import SPLITS
+from simulate.known_files import Facts, known_files
 
 Splits = dict[str, list[tuple[Path, str]]]
-"""Audio file and speaker or type of noise, by split."""
+"""Audio file and its group, by split."""
 
 KINDS = ("speech", "noise")
+GROUPS = {"speech": "speaker", "rir": "room"}
+"""What keeps its files together in one split, by kind; files of noise are for themselves."""
+
 MANIFEST_NAME = "MANIFEST.csv"
 
 
@@ -65,6 +69,21 @@ class Corpus:
             )
         return self.splits[split]
 
+    def groups(self, split: str) -> dict[str, list[CorpusFile]]:
+        """The files of one split by group, groups sorted by name; see :meth:`files`."""
+        self.files(split)
+        return self._groups[split]
+
+    @functools.cached_property
+    def _groups(self) -> dict[str, dict[str, list[CorpusFile]]]:
+        """Sorted once: a draw does not look at every file."""
+        groups: dict[str, dict[str, list[CorpusFile]]] = {}
+        for split, files in self.splits.items():
+            groups[split] = {name: [] for name in sorted({file.group for file in files})}
+            for file in files:
+                groups[split][file.group].append(file)
+        return groups
+
     def describe(self) -> str:
         """What it holds, in one line for people."""
         parts = []
@@ -82,7 +101,9 @@ class Corpus:
         return hashlib.sha256(json.dumps(rows).encode()).hexdigest()
 
 
-def load_corpus(source: str, kind: str, sample_rate: int) -> Corpus:
+def load_corpus(
+    source: str, kind: str, sample_rate: int, progress: Callable[[int, int], None] = lambda done, total: None
+) -> Corpus:
     """Opens a corpus.
 
     Args:
@@ -90,6 +111,7 @@ def load_corpus(source: str, kind: str, sample_rate: int) -> Corpus:
             holds ``MANIFEST.csv``, or any folder of audio files: its first level of folders are the speakers.
         kind: ``speech`` or ``noise``: rows of a manifest of another kind are left out.
         sample_rate: Hz that every file must have.
+        progress: called with files looked at and files in all; see :func:`simulate.known_files.known_files`.
 
     Raises:
         ValueError: nothing there, a file that is not mono or has another rate, a manifest that is not one,
@@ -97,38 +119,61 @@ def load_corpus(source: str, kind: str, sample_rate: int) -> Corpus:
     """
     if kind not in KINDS:
         raise ValueError(f"kind: expected one of {', '.join(KINDS)}, got {kind}")
-    if source == "builtin":
+    path, splits, synthetic = find_files(source, kind)
+    total, done = sum(map(len, splits.values())), 0
+    if not total:
+        raise ValueError(f"{kind} corpus: expected audio files in {source}, got none")
+    checked: dict[str, list[CorpusFile]] = {split: [] for split in splits}
+    with known_files(path, kind) as look:
+        for split, rows in splits.items():
+            for file, group in sorted(rows):
+                checked[split].append(_check_file(file, group, sample_rate, look(file)))
+                done += 1
+                progress(done, total)
+    return Corpus(source, kind, checked, sample_rate, synthetic)
+
+
+def find_files(source: str, kind: str) -> tuple[Path, Splits, bool]:
+    """Looks for the files of one kind, without a look into them.
+
+    Args:
+        source: see :func:`load_corpus`; only speech and noise have a built-in one.
+        kind: ``speech``, ``noise`` or ``rir``.
+
+    Returns:
+        The manifest or folder; files and their groups by split; whether some files are synthetic.
+
+    Raises:
+        ValueError: nothing there, a manifest that is not one or leaves its folder, a speaker, a room, or a file
+            of noise or a room, in two splits.
+    """
+    if source == "builtin" and kind in KINDS:
         from simulate.synthetic import builtin_corpus
 
-        path = builtin_corpus() / MANIFEST_NAME
-    else:
-        path = Path(source).expanduser()
-        if (path / MANIFEST_NAME).is_file():
-            path = path / MANIFEST_NAME
+        source = str(builtin_corpus())
+    path = Path(source).expanduser()
+    if (path / MANIFEST_NAME).is_file():
+        path = path / MANIFEST_NAME
     if path.is_file():
         splits, synthetic = from_manifest(path, kind)
     elif path.is_dir():
-        splits, synthetic = from_folder(path, kind), False
+        splits, synthetic = from_folder(path, by_group=kind in GROUPS), False
     else:
-        raise ValueError(f"{kind} corpus: expected builtin, a folder or a manifest CSV, got {source}: no such file")
-    if not any(splits.values()):
-        raise ValueError(f"{kind} corpus: expected audio files in {source}, got none")
+        what, wanted = (f"{kind} corpus", "builtin, a folder") if kind in KINDS else ("rooms", "a folder")
+        raise ValueError(f"{what}: expected {wanted} or a manifest CSV, got {source}: no such file")
     _check_disjoint(path, kind, splits)
-    checked = {
-        split: [_check_file(file, group, sample_rate) for file, group in sorted(rows)] for split, rows in splits.items()
-    }
-    return Corpus(source, kind, checked, sample_rate, synthetic)
+    return path, splits, synthetic
 
 
 def from_manifest(path: Path, kind: str) -> tuple[Splits, bool]:
     """Files by split, and whether some are synthetic, by their licence column."""
     splits: Splits = {split: [] for split in SPLITS}
-    licences = set()
+    licences, folder = set(), path.parent.resolve()
     for number, row in enumerate(_manifest_rows(path), start=2):
         if row["kind"] != kind:
             continue
         audio = path.parent / row["path"]
-        if not audio.resolve().is_relative_to(path.parent.resolve()):
+        if not audio.resolve().is_relative_to(folder):
             raise ValueError(f"{path} row {number}: expected a path inside {path.parent}, got {row['path']}")
         if row["split"] not in SPLITS:
             raise ValueError(
@@ -154,8 +199,8 @@ def _manifest_rows(path: Path) -> list[dict[str, str]]:
     return rows
 
 
-def from_folder(folder: Path, kind: str) -> Splits:
-    """Splits a plain folder 80/10/10 by speaker (first folder level, else the file), or by noise file.
+def from_folder(folder: Path, by_group: bool) -> Splits:
+    """Splits a plain folder 80/10/10 by group (first folder level, else the file), or else by file.
 
     Hidden files are left out: some systems put one beside every file they copy.
     """
@@ -165,7 +210,7 @@ def from_folder(folder: Path, kind: str) -> Splits:
         if path.suffix.lower() in AUDIO_SUFFIXES and path.is_file() and not path.name.startswith(".")
     )
     groups = {p: p.relative_to(folder).parts[0] for p in paths}
-    units = {p: groups[p] if kind == "speech" else p.relative_to(folder).as_posix() for p in paths}
+    units = {p: groups[p] if by_group else p.relative_to(folder).as_posix() for p in paths}
     # the order by hash does not depend on what else lies on the machine, only on the names
     ordered = sorted(set(units.values()), key=lambda unit: hashlib.sha256(unit.encode()).hexdigest())
     n_held_out = max(1, round(0.1 * len(ordered))) if len(ordered) >= 3 else 0
@@ -179,23 +224,25 @@ def from_folder(folder: Path, kind: str) -> Splits:
 
 
 def _check_disjoint(source: Path, kind: str, splits: Splits) -> None:
-    """Raises ValueError if a speaker, or a noise file, is in more than one split."""
-    split_of: dict[str, str] = {}
+    """Raises ValueError if a speaker, a room, or a file of noise or of a room, is in more than one split."""
+    split_of: dict[tuple[str, str], str] = {}
     for split, rows in splits.items():
         for path, group in rows:
-            unit = group if kind == "speech" else str(path.resolve())
-            if split_of.setdefault(unit, split) != split:
-                what = "speaker" if kind == "speech" else "noise file"
-                both = f"{split_of[unit]} and {split}"
-                raise ValueError(f"{source}: expected every {what} in one split, got {unit} in {both}")
+            units = [(GROUPS[kind], group)] if kind in GROUPS else []
+            units += [(f"{kind} file", str(path.resolve()))] if kind != "speech" else []
+            for unit in units:
+                if split_of.setdefault(unit, split) != split:
+                    what, name = unit
+                    both = f"{split_of[unit]} and {split}"
+                    raise ValueError(f"{source}: expected every {what} in one split, got {name} in {both}")
 
 
-def _check_file(path: Path, group: str, sample_rate: int) -> CorpusFile:
-    info = audio_info(path)
+def _check_file(path: Path, group: str, sample_rate: int, facts: Facts) -> CorpusFile:
+    info, sha256 = facts
     check_rate(info.sample_rate, sample_rate, str(path))
     if info.n_channels != 1:
         raise ValueError(f"{path}: expected 1 channel (dry mono), got {info.n_channels}")
-    return CorpusFile(path, group, info.n_samples, sha256_of(path))
+    return CorpusFile(path, group, info.n_samples, sha256)
 
 
 def label_of(corpora: Iterable[Corpus]) -> str:

@@ -32,20 +32,36 @@ class Excerpt:
     group: str
 
 
-def draw_excerpt(corpus: Corpus, split: str, n_samples: int, rng: np.random.Generator) -> Excerpt:
+def draw_excerpt(
+    corpus: Corpus, split: str, n_samples: int, rng: np.random.Generator, without: frozenset[str] = frozenset()
+) -> Excerpt:
     """Draws what one source plays: speech of one speaker or one noise file, ``n_samples`` long.
 
-    What is silent (under :data:`MIN_ACTIVE_POWER`) is passed over and another excerpt is drawn.
+    The group is drawn first, so that a speaker or type of noise with many files is not heard more often. What is
+    silent (under :data:`MIN_ACTIVE_POWER`) is passed over and another excerpt is drawn.
+
+    Args:
+        corpus: what is drawn from.
+        split: train, valid or test.
+        n_samples: length.
+        rng: where the draws come from.
+        without: groups that must not be drawn.
 
     Raises:
-        ValueError: ten draws in a row were silent, or a file cannot be read.
+        ValueError: no group is left, ten draws in a row were silent, or a file cannot be read.
     """
-    files = corpus.files(split)
+    groups = corpus.groups(split)
+    names = [name for name in groups if name not in without]
+    if not names:
+        what = "speakers" if corpus.kind == "speech" else "types of noise"
+        wanted = f"other {what} than {', '.join(sorted(without))} in split {split}"
+        raise ValueError(f"{corpus.kind} corpus {corpus.source}: expected {wanted}, got none")
     for _ in range(10):
-        chosen = _choose_file(files, rng)
-        # noise needs no pieces, but makes the same draws: what a seed gives must not change
-        pieces = _speech_pieces(files, chosen, corpus.sample_rate, n_samples, rng)
-        if corpus.kind == "noise":
+        members = groups[names[rng.integers(len(names))]]
+        chosen = members[rng.integers(len(members))]
+        if corpus.kind == "speech":
+            pieces = _speech_pieces(members, chosen, corpus.sample_rate, n_samples, rng)
+        else:
             pieces = [_piece(chosen, _random_start(chosen, n_samples, rng), n_samples)]
         excerpt = Excerpt(pieces, chosen.group)
         if mean_power(read_excerpt(excerpt, corpus.sample_rate, n_samples)) > MIN_ACTIVE_POWER:
@@ -77,19 +93,11 @@ def _read_piece(path: Path, start: int, n_samples: int, sample_rate: int, change
     return wave
 
 
-def _choose_file(files: list[CorpusFile], rng: np.random.Generator) -> CorpusFile:
-    """Draws the group first, so that a speaker or noise type with many files is not heard more often."""
-    groups = sorted({file.group for file in files})
-    group = groups[rng.integers(len(groups))]
-    members = [file for file in files if file.group == group]
-    return members[rng.integers(len(members))]
-
-
 def _speech_pieces(
-    files: list[CorpusFile], first: CorpusFile, sample_rate: int, n_samples: int, rng: np.random.Generator
+    members: list[CorpusFile], first: CorpusFile, sample_rate: int, n_samples: int, rng: np.random.Generator
 ) -> list[dict[str, str | int]]:
     """Pieces of one speaker's files until ``n_samples`` are full; every file is used at most once."""
-    others = [file for file in files if file.group == first.group and file is not first]
+    others = [file for file in members if file is not first]
     order = [first, *(others[i] for i in rng.permutation(len(others)))]
     pieces, missing = [], n_samples
     for file in order:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 import soundfile
 
+from arrayse.cluster import check_cluster
 from arrayse.files import (
     check_free_space,
     one_line,
@@ -24,7 +25,13 @@ from arrayse.files import (
 )
 from arrayse.mixture import STEMS, Mixture
 from arrayse.parallel import run_tasks
-from simulate.description import stored_world, wanted_splits, write_description, write_files
+from simulate.description import (
+    stored_world,
+    wanted_splits,
+    warn_of_other_machine,
+    write_description,
+    write_files,
+)
 from simulate.render import render
 from simulate.scene import World, draw_scene
 
@@ -59,8 +66,12 @@ def generate(
     workers: int,
     progress: Callable[[int, int], None] = lambda done, total: None,
     cluster: str | None = None,
+    broken: frozenset[Path] = frozenset(),
 ) -> None:
     """Simulates a dataset into ``out``; what is already there is kept, what is missing is made.
+
+    With other versions of numpy, numba and the like, or another type of CPU, than the dataset was begun with, the last
+    bits of samples may differ: then it warns.
 
     Args:
         out: the dataset folder.
@@ -69,29 +80,35 @@ def generate(
         workers: processes.
         progress: called with scenes done and scenes in all.
         cluster: None for processes of this machine; else see :func:`arrayse.cluster.run_on_cluster`.
+        broken: folders of shards that are made again though nothing is missing there.
 
     Raises:
         ValueError: ``out`` holds a dataset of another recipe or corpus, a corpus has no files in a split, a scene
-            that cannot be drawn or rendered, no scenes to make, a disk that cannot hold them.
+            that cannot be drawn or rendered, no scenes to make, a disk that cannot hold them, not a cluster.
+        RuntimeError: see :func:`arrayse.parallel.run_tasks`.
     """
     out, splits = out.absolute(), wanted_splits(n_scenes)  # workers of a cluster may stand in other folders
-    missing: list[Shard] = []
-    for split, n in splits.items():
-        # a recipe that cannot be drawn, or a corpus that cannot be read, is told before anything is written
-        example = draw_scene(world, split, 0)
-        missing += [shard for shard in shards_of(out, split, n) if not is_whole(shard)]
+    broken = frozenset(folder.absolute() for folder in broken)
+    missing = [
+        shard
+        for split, n in splits.items()
+        for shard in shards_of(out, split, n)
+        if shard.path in broken or not is_whole(shard)
+    ]
     total, n_missing = sum(splits.values()), sum(shard.last - shard.first for shard in missing)
-    line_bytes = 2 * len(json.dumps(example.to_dict()))  # twice: others may take more pieces of files
-    scene_bytes = 2 * len(STEMS) * world.geometry.n_mics * example.n_samples + line_bytes
-    check_free_space(out, n_missing * scene_bytes)
+    # whatever cannot be made is told before anything is written or removed
+    if cluster is not None:
+        check_cluster(cluster)
+    check_free_space(out, n_missing * _scene_bytes(world, splits, {shard.split for shard in missing}))
     write_description(out, world, splits)
     if missing:
+        warn_of_other_machine(out)
         write_files(out, world)
     for split in splits:
         (out / split).mkdir(exist_ok=True)
         remove_leftovers(out / split)
     for shard in missing:
-        if shard.path.is_dir():  # someone took files out of it: it is made anew
+        if shard.path.is_dir():  # broken, or someone took files out of it
             shutil.rmtree(shard.path)
     done = total - n_missing
     progress(done, total)
@@ -103,6 +120,18 @@ def generate(
     lost = [shard.path for shard in missing if not is_whole(shard)]
     if lost:
         raise RuntimeError(f"{lost[0]}: expected the shard that a worker made, got none: is the file system shared?")
+
+
+def _scene_bytes(world: World, splits: Iterable[str], to_make: set[str]) -> int:
+    """What the largest of the first scenes takes on the disk; those of splits ``to_make`` are rendered, as a trial."""
+    needed = 0
+    for split in splits:
+        example = draw_scene(world, split, 0)
+        if split in to_make:
+            render(example, world.geometry)
+        line_bytes = 2 * len(json.dumps(example.to_dict()))  # twice: others may take more pieces of files
+        needed = max(needed, 2 * len(STEMS) * world.geometry.n_mics * example.n_samples + line_bytes)
+    return needed
 
 
 def make_shard(shard: Shard) -> int:

@@ -1,11 +1,15 @@
 """Image sources of a shoebox room, fast and exact: a type-1 non-uniform Fourier transform in place of long filters.
 
 The response of a room is a sum of thousands to millions of shifted copies of one band-limiting filter. Here an
-image is four numbers added to a grid of three cells a sample: a Kaiser-Bessel kernel about the exact moment of
-its arrival. One transform of the grid, divided by the kernel's transform and multiplied by the filter's, gives all
-copies of the filter at once (Dutt and Rokhlin, SIAM J. Sci. Comput. 14, 1993; kernel after Fessler and Sutton,
-IEEE Trans. Signal Process. 51, 2003). The images of a shoebox are those of Allen and Berkley, JASA 65 (1979):
-squared distances and attenuations are sums and products of one table per axis.
+image is four numbers added to a grid of three cells a sample (:mod:`simulate.kernel`) from tables of images along
+each axis (:mod:`simulate.images`). One transform of the grid, divided by the kernel's transform and multiplied by
+the filter's, gives all copies of the filter at once.
+
+A tail may be thinned (``max_density``): where there are more images a sample, each is kept at random with the
+probability p that leaves so many, and its amplitude divided by sqrt(p). All microphones hear the same choice. The
+expected energy, its decay and its directions are those of all images where their energies add up: above the Schroeder
+frequency. Below, where they add up to modes, energy is lost, and so is the pressure at 0 Hz that is the sum of positive
+images.
 """
 
 from __future__ import annotations
@@ -14,19 +18,15 @@ import functools
 
 import numpy as np
 import scipy.fft
-import scipy.special
 
 from arrayse.geometry import SPEED_OF_SOUND
-from simulate.bands import band_weights, checked_centres
-from simulate.deposit import LANES, STEPS_BITS, deposit
+from simulate.bands import band_weights
+from simulate.compiled.deposit import deposit
+from simulate.compiled.rows import LANES
+from simulate.compiled.vectors import BANDS
+from simulate.images import check_places, checked_walls, image_orders, image_places, image_products
 from simulate.interpolation import LEAD, filter_spectrum
-from simulate.vectors import BANDS, TAPS
-
-OVERSAMPLING = 3
-"""Grid cells a sample."""
-
-BETA = 10.5
-"""Shape of the Kaiser-Bessel kernel: least error up to 7 of 8 kHz for this width and oversampling, -79 dB."""
+from simulate.kernel import OVERSAMPLING, kernel_spectrum, kernel_table
 
 
 def image_responses(
@@ -38,74 +38,34 @@ def image_responses(
     n_taps: int,
     threshold: float = 0.0,
     max_density: float | None = None,
-    rng_seed: int = 0,
     bands: np.ndarray | None = None,
 ) -> np.ndarray:
-    """Responses of a shoebox room: all images that arrive within ``n_taps`` samples, each of amplitude 1/distance.
-
-    The error against the sum over the images in double precision is about -72 dB from 50 to 7000 Hz at 16 kHz.
+    """Responses of all images within ``n_taps`` samples, each of amplitude 1/distance; -72 dB from the exact sum.
 
     Args:
         room_dim: (3,) metres.
         reflection: pressure reflection coefficients of the walls x = 0, x = Lx, y = 0, y = Ly, z = 0, z = Lz:
             (6,), or (n_bands, 6) with ``bands``.
-        sources: (n_sources, 3) metres, inside the room.
-        mics: (n_mics, 3) metres, inside the room; fastest when close together, as an array is.
+        sources, mics: (n, 3) metres, inside the room; fastest with mics close together, as an array has them.
         sample_rate: Hz.
         n_taps: samples from the moment of emission on.
-        threshold: an image is left out where it and all beyond it in its row are fainter than ``threshold``
-            times the direct path, at every microphone.
-        max_density: images per sample, at least 1. Where there are more, an image is kept at random with the
-            probability p that leaves so many, and its amplitude divided by sqrt(p). The same images are kept for
-            all microphones. The expected energy, its decay and its directions are those of all images where their
-            energies add up: above the Schroeder frequency. Below, where they add up to modes, energy is lost, and
-            so is the pressure at 0 Hz that is the sum of positive images.
-        rng_seed: of that choice.
-        bands: centre frequencies in Hz of the at most 8 octave bands, ascending: (n_bands,).
+        threshold: an image is left out where it and all beyond it in its row are fainter than ``threshold`` times
+            the direct path, at every microphone.
+        max_density: most images a sample, at least 1; None: all.
+        bands: (n_bands,) centre frequencies in Hz of the at most 8 octave bands, ascending.
 
     Returns:
         (n_sources, n_mics, LEAD + n_taps) float32; index LEAD is the moment of emission.
 
     Raises:
-        ValueError: shapes that do not fit each other, a place outside the room, a source in the place of a
-            microphone, numbers out of range.
+        ValueError: shapes that do not fit, numbers out of range, a place outside, a source in the place of a mic.
     """
     room_dim, sources, mics = (np.asarray(array, dtype=np.float64) for array in (room_dim, sources, mics))
-    walls = _checked_walls(reflection, bands)
-    _check_places(room_dim, sources, mics)
-    if not 0 <= threshold < 1:
-        raise ValueError(f"threshold: expected 0 to 1, got {threshold}")
-    if n_taps < 1:
-        raise ValueError(f"n_taps: expected at least 1, got {n_taps}")
+    walls = checked_walls(reflection, bands)
+    _check(room_dim, len(walls), sources, mics, n_taps, threshold)
     thin_from = np.inf if max_density is None else _thinning_distance(max_density, room_dim, sample_rate)
-    cells = OVERSAMPLING * sample_rate / SPEED_OF_SOUND  # per metre
-    axes = np.argsort(-room_dim, kind="stable")  # the shortest side last: its rows are the longest
-    reach, centre = n_taps * SPEED_OF_SOUND / sample_rate, mics.mean(axis=0)
-    listeners = np.vstack([mics, centre])
-    guard = float(np.linalg.norm(mics - centre, axis=1).max()) + 1e-3  # rounding
-    orders, products = _tables(walls, room_dim, axes, reach + guard)
-    flat, strength = [product.ravel() for product in products], np.abs(products[2][:-LANES]).max(axis=1)
-    # the weights of narrow bands ring before and after
-    length = _circular_length(n_taps + (0 if bands is None else int(4 * sample_rate / min(bands))))
-    weights = _spectral_weights(length, sample_rate, None if bands is None else tuple(map(float, bands)))
-    n_cells, n_lanes = OVERSAMPLING * length, products[0].shape[1]
-    grid = np.empty((len(mics), n_cells + int(2 * guard * cells) + 8, n_lanes), np.float32)
-    responses = np.empty((len(sources), len(mics), LEAD + n_taps), np.float32)
-    for number, source in enumerate(sources):
-        offsets = [
-            cells * (_images(source[axis], room_dim[axis], order) - listeners[:, axis, None])
-            for axis, order in zip(axes, orders, strict=True)
-        ]
-        nearest = int(np.abs(offsets[2][-1]).argmin())
-        faintest = threshold / (cells * float(np.linalg.norm(mics - source, axis=1).max()))
-        lengths = (cells * reach, cells * guard, faintest, cells * thin_from)
-        seed = (rng_seed * 0x9E3779B1 + number * 0x85EBCA77) & 0xFFFFFFFF
-        grid[:] = 0
-        peaks = _outward_peak(strength, nearest)
-        deposit(grid.reshape(len(mics), -1), _kernel_table(), *offsets, *flat, peaks, nearest, *lengths, seed)
-        _finish(grid[:, :n_cells], weights, responses[number])
-    responses *= cells
-    return responses
+    heard = _Heard(room_dim, walls, mics, sample_rate, n_taps)
+    return heard.responses(sources, threshold, thin_from, None if bands is None else tuple(map(float, bands)))
 
 
 def direct_responses(sources: np.ndarray, mics: np.ndarray, sample_rate: int, n_taps: int) -> np.ndarray:
@@ -124,33 +84,64 @@ def direct_responses(sources: np.ndarray, mics: np.ndarray, sample_rate: int, n_
     return responses[..., :-1]
 
 
-# --- tables -------------------------------------------------------------------------------------------------
+# --- images -------------------------------------------------------------------------------------------------
 
 
-def _tables(
-    walls: np.ndarray, room_dim: np.ndarray, axes: np.ndarray, reach: float
-) -> tuple[list[np.ndarray], list[np.ndarray]]:
-    """Orders of the images within ``reach`` metres along each axis, and their products of reflections."""
-    counts = np.ceil(reach / (2 * room_dim[axes])).astype(int) + 1
-    orders = [np.arange(-count, count + 1 + extra) for count, extra in zip(counts, (0, 0, LANES // 2), strict=True)]
-    pairs = [walls[:, [2 * axis, 2 * axis + 1]] for axis in axes]
-    return orders, [_products(pair, order) for pair, order in zip(pairs, orders, strict=True)]
+class _Heard:
+    """The images of a room as an array hears them; lengths are in cells of the grid.
 
+    Args:
+        room_dim: (3,) metres.
+        walls: (n_bands, 6).
+        mics: (n_mics, 3) metres.
+        sample_rate: Hz.
+        n_taps: samples within which images are heard.
+    """
 
-def _images(source: float, side: float, order: np.ndarray) -> np.ndarray:
-    """Places of the images of a source along one axis in metres, two of each order, ascending."""
-    return np.stack([2 * side * order - source, 2 * side * order + source], axis=1).ravel()
+    def __init__(
+        self, room_dim: np.ndarray, walls: np.ndarray, mics: np.ndarray, sample_rate: int, n_taps: int
+    ) -> None:
+        self.mics, self.centre, self.sample_rate, self.n_taps = mics, mics.mean(axis=0), sample_rate, n_taps
+        self.cells = OVERSAMPLING * sample_rate / SPEED_OF_SOUND  # per metre
+        self.reach = n_taps * SPEED_OF_SOUND / sample_rate
+        self.guard = float(np.linalg.norm(mics - self.centre, axis=1).max()) + 1e-3  # rounding
+        self.axes = np.argsort(-room_dim, kind="stable")  # the shortest side last: its rows are the longest
+        self.sides = room_dim[self.axes]
+        self.orders = [image_orders(side, self.reach + self.guard) for side in self.sides]
+        self.orders[2] = np.append(self.orders[2], self.orders[2][-1] + np.arange(1, LANES // 2 + 1))
+        pairs = walls.reshape(-1, 3, 2)[:, self.axes].swapaxes(0, 1)
+        products = [image_products(pair, order) for pair, order in zip(pairs, self.orders, strict=True)]
+        self.strength = np.abs(products[2][:-LANES]).max(axis=1)
+        self.n_lanes = 1 if len(walls) == 1 else BANDS
+        self.products = tuple(np.pad(p, ((0, 0), (0, self.n_lanes - len(walls)))).ravel() for p in products)
 
+    def responses(
+        self, sources: np.ndarray, threshold: float, thin_from: float, bands: tuple[float, ...] | None
+    ) -> np.ndarray:
+        """(n_sources, n_mics, LEAD + n_taps) float32."""
+        # the weights of narrow bands ring before and after
+        length = _circular_length(self.n_taps + (0 if bands is None else int(4 * self.sample_rate / min(bands))))
+        weights, n_cells = _spectral_weights(length, self.sample_rate, bands), OVERSAMPLING * length
+        room_beyond = int(2 * self.guard * self.cells) + 8
+        grid = np.empty((len(self.mics), n_cells + room_beyond, self.n_lanes), np.float32)
+        responses = np.empty((len(sources), len(self.mics), LEAD + self.n_taps), np.float32)
+        for number, source in enumerate(sources):
+            grid[:] = 0
+            self._deposit(grid.reshape(len(grid), -1), source, threshold, thin_from, number)
+            _finish(grid[:, :n_cells], weights, responses[number])
+        responses *= self.cells
+        return responses
 
-def _products(walls: np.ndarray, order: np.ndarray) -> np.ndarray:
-    """Products of the reflections of two walls for each of the images: (n_bands, 2) → (n_images, n_lanes)."""
-    low, high = walls.T
-    number = order[:, None]
-    mirrored = low ** np.abs(number - 1) * high ** np.abs(number)
-    moved = low ** np.abs(number) * high ** np.abs(number)
-    products = np.stack([mirrored, moved], axis=1).reshape(-1, len(walls))
-    n_lanes = 1 if len(walls) == 1 else BANDS
-    return np.pad(products, ((0, 0), (0, n_lanes - len(walls)))).astype(np.float32)
+    def _deposit(self, grid: np.ndarray, source: np.ndarray, threshold: float, thin_from: float, number: int) -> None:
+        listeners = np.vstack([self.mics, self.centre])[:, self.axes]
+        places = [image_places(*along) for along in zip(source[self.axes], self.sides, self.orders, strict=True)]
+        offsets = tuple(self.cells * (place - listeners[:, axis, None]) for axis, place in enumerate(places))
+        nearest = int(np.abs(offsets[2][-1]).argmin())
+        peaks = _outward_peak(self.strength, nearest)
+        faintest = threshold / (self.cells * float(np.linalg.norm(self.mics - source, axis=1).max()))
+        lengths = self.cells * self.reach, self.cells * self.guard, faintest, self.cells * thin_from
+        seed = number * 0x85EBCA77 & 0xFFFFFFFF  # every source has its own draw
+        deposit(grid, kernel_table(), offsets, self.products, peaks, nearest, *lengths, seed)
 
 
 def _thinning_distance(max_density: float, room_dim: np.ndarray, sample_rate: int) -> float:
@@ -169,16 +160,6 @@ def _outward_peak(strength: np.ndarray, nearest: int) -> np.ndarray:
     return peak
 
 
-@functools.cache
-def _kernel_table() -> np.ndarray:
-    """The kernel at TAPS cells for each of the places of an image between two cells: flat float32."""
-    steps = 1 << STEPS_BITS
-    place = (np.arange(steps)[:, None] + 0.5) / steps
-    offset = (np.arange(TAPS) - (TAPS // 2 - 1) - place) / (TAPS / 2)
-    kernel = scipy.special.i0(BETA * np.sqrt(1 - offset**2)) / scipy.special.i0(BETA)
-    return np.ascontiguousarray(kernel, dtype=np.float32).ravel()
-
-
 # --- from the grid to responses -----------------------------------------------------------------------------
 
 
@@ -191,9 +172,7 @@ def _circular_length(n_taps: int) -> int:
 def _spectral_weights(length: int, sample_rate: int, bands: tuple[float, ...] | None) -> np.ndarray:
     """Filter over kernel at the bins from 0 Hz to the sample rate, (n_bands, length + 1)."""
     frequency = np.arange(length + 1) / length  # cycles a sample
-    root = np.sqrt(BETA**2 - (np.pi * TAPS * frequency / OVERSAMPLING) ** 2)
-    kernel = TAPS * np.sinh(root) / (root * scipy.special.i0(BETA))
-    weights = (filter_spectrum(frequency) / kernel)[None]
+    weights = (filter_spectrum(frequency) / kernel_spectrum(frequency))[None]
     if bands is not None:
         weights = weights * band_weights(frequency * sample_rate, np.array(bands))
     return weights.astype(np.float32)
@@ -214,22 +193,16 @@ def _finish(grid: np.ndarray, weights: np.ndarray, out: np.ndarray) -> None:
 # --- checks -------------------------------------------------------------------------------------------------
 
 
-def _checked_walls(reflection: np.ndarray, bands: np.ndarray | None) -> np.ndarray:
-    """Coefficients (n_bands, 6)."""
-    walls = np.asarray(reflection, dtype=np.float64)
-    if bands is not None and len(checked_centres(bands)) > BANDS:
-        raise ValueError(f"bands: expected at most {BANDS}, got {len(bands)}")
-    expected = (6,) if bands is None else (len(bands), 6)
-    if walls.shape != expected or not (np.abs(walls) <= 1).all():
-        raise ValueError(f"reflection: expected {expected} numbers from -1 to 1, got {walls.tolist()}")
-    return np.atleast_2d(walls)
-
-
-def _check_places(room_dim: np.ndarray, sources: np.ndarray, mics: np.ndarray) -> None:
-    for what, places in (("sources", sources), ("mics", mics)):
-        if places.ndim != 2 or places.shape[1] != 3:
-            raise ValueError(f"{what}: expected shape (n, 3), got {places.shape}")
-        if not ((places > 0) & (places < room_dim)).all():
-            raise ValueError(f"{what}: expected places inside the room {room_dim.tolist()} m, got {places.tolist()}")
+def _check(
+    room_dim: np.ndarray, n_bands: int, sources: np.ndarray, mics: np.ndarray, n_taps: int, threshold: float
+) -> None:
+    if n_bands > BANDS:
+        raise ValueError(f"bands: expected at most {BANDS}, got {n_bands}")
+    check_places("sources", sources, room_dim)
+    check_places("mics", mics, room_dim)
     if not np.linalg.norm(sources[:, None] - mics, axis=-1).all():
         raise ValueError("sources: expected places apart from the mics, got that of one of them")
+    if not 0 <= threshold < 1:
+        raise ValueError(f"threshold: expected 0 to 1, got {threshold}")
+    if n_taps < 1:
+        raise ValueError(f"n_taps: expected at least 1, got {n_taps}")

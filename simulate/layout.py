@@ -101,7 +101,10 @@ def draw_layout(
             if not _place_source(recipe, room, layout, distance, azimuths, rng):
                 break
         else:
-            if room.contains(layout.mics).all() and room.contains(layout.centre, recipe.wall_distance):
+            inside = room.contains(layout.centre, recipe.wall_distance) and _below(
+                room, layout.centre, recipe.wall_distance
+            )
+            if inside and room.contains(layout.mics).all():
                 return layout
     raise ValueError(
         f"source: expected places {recipe.target_distance} m (target) and {recipe.interferer_distance} m "

@@ -5,15 +5,16 @@ from __future__ import annotations
 import hashlib
 import json
 from collections import Counter
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import scipy.signal
 
-from arrayse.audio import audio_info, check_rate, read_audio
-from arrayse.files import sha256_of
-from simulate.corpus import MANIFEST_NAME, Splits, from_folder, from_manifest
+from arrayse.audio import check_rate, read_audio
+from simulate.corpus import find_files
+from simulate.known_files import known_files
 from simulate.rir import RoomResponse
 
 LEAD_SECONDS = 1e-3
@@ -99,7 +100,13 @@ class RoomBank:
         return hashlib.sha256(json.dumps([self.channels, rows]).encode()).hexdigest()
 
 
-def load_rooms(source: str, sample_rate: int, n_mics: int, channels: list[int] | None = None) -> RoomBank:
+def load_rooms(
+    source: str,
+    sample_rate: int,
+    n_mics: int,
+    channels: list[int] | None = None,
+    progress: Callable[[int, int], None] = lambda done, total: None,
+) -> RoomBank:
     """Opens a folder of measured responses.
 
     Args:
@@ -109,6 +116,7 @@ def load_rooms(source: str, sample_rate: int, n_mics: int, channels: list[int] |
         n_mics: microphones of the array.
         channels: of the files, one for each microphone; files that have them are kept. None: files of exactly
             ``n_mics`` channels are kept.
+        progress: called with files looked at and files in all.
 
     Raises:
         ValueError: nothing there, no file with these channels, another rate, a room or file in two splits, channels
@@ -116,23 +124,40 @@ def load_rooms(source: str, sample_rate: int, n_mics: int, channels: list[int] |
     """
     if channels is not None and (len(channels) != n_mics or len(set(channels)) != n_mics or min(channels) < 0):
         raise ValueError(f"room_channels: expected {n_mics} different channels counted from 0, got {channels}")
-    rooms: dict[str, list[MeasuredRoom]] = {}
-    left_out: Counter[int] = Counter()
-    for split, rows in _find_files(source).items():
-        files: dict[str, list[tuple[Path, str]]] = {}
-        for path, room in sorted(rows):
-            info = audio_info(path)
-            if info.n_channels == n_mics if channels is None else info.n_channels > max(channels):
-                check_rate(info.sample_rate, sample_rate, str(path))
-                files.setdefault(room, []).append((path, sha256_of(path)))
-            else:
-                left_out[info.n_channels] += 1
-        rooms[split] = [MeasuredRoom(room, files[room]) for room in sorted(files)]
+
+    def fits(n_channels: int) -> bool:
+        return n_channels == n_mics if channels is None else n_channels > max(channels)
+
+    rooms, left_out = _rooms(source, sample_rate, fits, progress)
     if not any(rooms.values()):
         wanted = f"{n_mics} channels" if channels is None else f"more than {max(channels)} channels"
         got = ", ".join(f"{count} of {n}" for n, count in sorted(left_out.items())) or "no files"
         raise ValueError(f"room_channels: expected files of {wanted} in {source}, got {got}")
     return RoomBank(source, rooms, sample_rate, channels or list(range(n_mics)), dict(sorted(left_out.items())))
+
+
+def _rooms(
+    source: str, sample_rate: int, fits: Callable[[int], bool], progress: Callable[[int, int], None]
+) -> tuple[dict[str, list[MeasuredRoom]], Counter[int]]:
+    """The files whose number of channels fits, by split and room, and how many others there are of each number."""
+    path, splits, _ = find_files(source, "rir")
+    total, done = sum(map(len, splits.values())), 0
+    rooms: dict[str, list[MeasuredRoom]] = {}
+    left_out: Counter[int] = Counter()
+    with known_files(path, "rir") as look:
+        for split, rows in splits.items():
+            files: dict[str, list[tuple[Path, str]]] = {}
+            for file, room in sorted(rows):
+                info, sha256 = look(file)
+                if fits(info.n_channels):
+                    check_rate(info.sample_rate, sample_rate, str(file))
+                    files.setdefault(room, []).append((file, sha256))
+                else:
+                    left_out[info.n_channels] += 1
+                done += 1
+                progress(done, total)
+            rooms[split] = [MeasuredRoom(room, files[room]) for room in sorted(files)]
+    return rooms, left_out
 
 
 def draw_positions(bank: RoomBank, split: str, n_sources: int, rng: np.random.Generator) -> list[dict[str, str]]:
@@ -178,26 +203,6 @@ def measured_responses(picks: list[dict[str, str]], channels: list[int], sample_
     full, direct = ((gain * part).astype(np.float32) for part in (full, direct))
     rt60 = float(np.mean(decays)) if decays else 0.0
     return RoomResponse(full, direct, rt60, engine="measured", lead=round(LEAD_SECONDS * sample_rate))
-
-
-def _find_files(source: str) -> Splits:
-    """Files and their rooms by split; ValueError if a room or a file is in more than one."""
-    path = Path(source).expanduser()
-    if (path / MANIFEST_NAME).is_file():
-        path = path / MANIFEST_NAME
-    if path.is_file():
-        splits, _ = from_manifest(path, "rir")
-    elif path.is_dir():
-        splits = from_folder(path, "speech")  # by the first level of folders, as speakers are
-    else:
-        raise ValueError(f"rooms: expected a folder or a manifest CSV, got {source}: no such file")
-    split_of: dict[str, str] = {}
-    for split, rows in splits.items():
-        for unit in [room for _, room in rows] + [str(file.resolve()) for file, _ in rows]:
-            if split_of.setdefault(unit, split) != split:
-                both = f"{split_of[unit]} and {split}"
-                raise ValueError(f"{path}: expected every room and its files in one split, got {unit} in {both}")
-    return splits
 
 
 def _take_apart(path: Path, channels: list[int], sample_rate: int) -> tuple[np.ndarray, np.ndarray, float]:

@@ -14,19 +14,22 @@ masks. A raised cosine makes the phase hurry in the middle of each fade: -40, -2
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Literal
 
 import numpy as np
 import scipy.fft
 
-from simulate.convolution import check_shapes, convolve
+from simulate.convolution import check_shapes
 
 STEP = 0.01
 """Metres that a source or microphone may move between two points: images of 4 kHz stay 35 dB down."""
 
 MAX_TURN_DEG = 90.0
 """Most degrees that a walk turns from its start to its end."""
+
+N_WAYPOINTS = 9
+"""Corners of a drawn walk, its ends included."""
 
 MAX_TRIES = 200
 
@@ -55,13 +58,8 @@ def sample_path(path: np.ndarray, n_points: int) -> np.ndarray:
     return np.stack(places, axis=-1).reshape(n_points, *waypoints.shape[1:])
 
 
-def path_length(path: np.ndarray) -> float:
-    """Metres that are covered along a path (n_waypoints, 3)."""
-    return float(np.linalg.norm(np.diff(path, axis=0), axis=1).sum())
-
-
-def n_points_for(path: np.ndarray, yaw_path_deg: np.ndarray, mic_radius: float, step: float = STEP) -> int:
-    """Points at which the room is to be simulated so that no way of the sound changes by more than ``step``.
+def n_points_for(path: np.ndarray, yaw_path_deg: np.ndarray, mic_radius: float) -> int:
+    """Points at which the room is to be simulated so that no way of the sound changes by more than :data:`STEP`.
 
     The way to an image source changes by no more than source and microphone move together.
 
@@ -69,21 +67,15 @@ def n_points_for(path: np.ndarray, yaw_path_deg: np.ndarray, mic_radius: float, 
         path: of the source, (n_waypoints, 3) metres.
         yaw_path_deg: of the array, (n_waypoints,) degrees.
         mic_radius: metres from the axis that the array turns about to its farthest microphone.
-        step: metres; see the head of this file.
 
     Returns:
         The number of points; 1 if nothing moves.
-
-    Raises:
-        ValueError: a step that is not positive.
     """
-    if not step > 0:
-        raise ValueError(f"step: expected metres above 0, got {step}")
     moves = np.linalg.norm(np.diff(path, axis=0), axis=1)
     turns = mic_radius * np.abs(np.diff(np.deg2rad(yaw_path_deg)))
     # metres in the whole scene at the fastest pace of each
     metres = sum(float(pace.max(initial=0.0)) * len(pace) for pace in (moves, turns))
-    return 1 + math.ceil(metres / step - 1e-9)  # rounding is no reason for one point more
+    return 1 + math.ceil(metres / STEP - 1e-9)  # rounding is no reason for one point more
 
 
 def draw_walk(
@@ -93,7 +85,6 @@ def draw_walk(
     speed: float,
     seconds: float,
     rng: np.random.Generator,
-    n_waypoints: int = 9,
 ) -> np.ndarray | None:
     """Draws a walk at constant speed and height that turns gently to one side.
 
@@ -105,35 +96,34 @@ def draw_walk(
         speed: metres per second.
         seconds: length of the scene.
         rng: draws the headings.
-        n_waypoints: corners of the path, its ends included.
 
     Returns:
-        (n_waypoints, 3) metres from ``start`` on; None if no walk that long was found.
+        (N_WAYPOINTS, 3) metres from ``start`` on; None if no walk that long was found.
 
     Raises:
         ValueError: no such speed or length of time.
     """
-    if not (0 <= speed < np.inf and 0 < seconds < np.inf and n_waypoints >= 2):
-        got = f"{speed}, {seconds}, {n_waypoints}"
-        raise ValueError(f"walk: expected speed >= 0, seconds > 0 and n_waypoints >= 2, got {got}")
+    if not (0 <= speed < np.inf and 0 < seconds < np.inf):
+        raise ValueError(f"walk: expected speed >= 0 and seconds > 0, got {speed} and {seconds}")
     for _ in range(MAX_TRIES):
-        path = start + speed * seconds * _draw_bend(n_waypoints, rng)
+        path = start + speed * seconds * _draw_bend(rng)
         if (np.minimum(path, room_dim - path)[:, :2] >= wall_distance).all():
             return path
     return None
 
 
-def _draw_bend(n_waypoints: int, rng: np.random.Generator) -> np.ndarray:
-    """A level way (n_waypoints, 3) of length 1 from the origin, in equal strides that turn by equal angles."""
+def _draw_bend(rng: np.random.Generator) -> np.ndarray:
+    """A level way (N_WAYPOINTS, 3) of length 1 from the origin, in equal strides that turn by equal angles."""
     heading, turn = rng.uniform(-np.pi, np.pi), np.deg2rad(rng.uniform(-MAX_TURN_DEG, MAX_TURN_DEG))
-    headings = heading + turn * np.linspace(0, 1, n_waypoints - 1)
-    strides = np.stack([np.cos(headings), np.sin(headings), 0 * headings], axis=1) / (n_waypoints - 1)
+    headings = heading + turn * np.linspace(0, 1, N_WAYPOINTS - 1)
+    strides = np.stack([np.cos(headings), np.sin(headings), 0 * headings], axis=1) / (N_WAYPOINTS - 1)
     return np.concatenate([np.zeros((1, 3)), np.cumsum(strides, axis=0)])
 
 
 def convolve_moving(
     dry: np.ndarray,
-    responses: np.ndarray,
+    blocks: Iterable[np.ndarray],
+    n_points: int,
     lead: int = 0,
     switch_at: Literal["emission", "reception"] = "emission",
 ) -> np.ndarray:
@@ -148,7 +138,10 @@ def convolve_moving(
 
     Args:
         dry: (n_samples,).
-        responses: (n_points, n_mics, n_taps).
+        blocks: responses (n, n_mics, n_taps) of n consecutive points, the whole in any number of blocks. Each is
+            used as it comes, so that a generator need not hold them all. The full and the direct responses of one
+            source, beside each other on the microphone axis, share its transforms.
+        n_points: points of all blocks.
         lead: see :func:`simulate.convolution.convolve`, which equal responses give.
         switch_at: the moment whose response counts.
 
@@ -156,63 +149,75 @@ def convolve_moving(
         (n_mics, n_samples) float32.
 
     Raises:
-        ValueError: shapes that do not belong together, a lead outside the response, another ``switch_at``.
+        ValueError: shapes that do not belong together, another number of points, a lead outside the response,
+            another ``switch_at``.
     """
     if switch_at not in ("emission", "reception"):
         raise ValueError(f"switch_at: expected emission or reception, got {switch_at}")
-    if responses.ndim != 3 or len(responses) == 0:
-        raise ValueError(f"responses: expected shape (n_points, n_mics, n_taps), got {responses.shape}")
     if dry.ndim != 1:
         raise ValueError(f"dry: expected shape (n_samples,), got {dry.shape}")
-    check_shapes(dry[None], responses[:1], lead)
-    if len(responses) == 1:
-        return convolve(dry[None], responses, lead)[0]
-    heard = responses[..., : len(dry) + lead].astype(np.float32, copy=False)
-    convolve_parts = _radiate if switch_at == "emission" else _receive
-    return convolve_parts(dry.astype(np.float32, copy=False), heard, lead)
-
-
-def _radiate(dry: np.ndarray, responses: np.ndarray, lead: int) -> np.ndarray:
-    """Sum over the points of (dry faded in and out around the point) convolved with the response there."""
-    n_points, n_mics, n_taps = responses.shape
-    wave = np.zeros((n_mics, len(dry) + n_taps - 1), np.float32)
-    for points, start, fades, n_fft in _groups(len(dry), n_points, n_taps):
-        n_part = fades.shape[1] + n_taps - 1
-        segments = scipy.fft.rfft(fades * dry[start : start + fades.shape[1]], n_fft)  # p f
-        spectra = scipy.fft.rfft(responses[points], n_fft)  # p m f
-        spectra *= segments[:, None]
-        wave[:, start : start + n_part] += scipy.fft.irfft(spectra.sum(axis=0), n_fft)[:, :n_part]
+    dry = dry.astype(np.float32, copy=False)
+    wave: np.ndarray | None = None
+    done = 0
+    for block in blocks:
+        if block.ndim != 3 or len(block) == 0:
+            raise ValueError(f"blocks: expected responses of shape (n, n_mics, n_taps), got {block.shape}")
+        check_shapes(dry[None], block[:1], lead)
+        heard = block[..., : len(dry) + lead].astype(np.float32, copy=False)  # what comes later is cut off
+        n_mics, n_taps = heard.shape[1:]
+        wave = np.zeros((n_mics, len(dry) + n_taps - 1), np.float32) if wave is None else wave
+        if done + len(block) > n_points or wave.shape != (n_mics, len(dry) + n_taps - 1):
+            raise ValueError(f"blocks: expected {n_points} points of one shape, got {block.shape} after {done}")
+        for start, part in _parts(dry, heard, done, n_points, lead, switch_at):
+            wave[:, start : start + part.shape[1]] += part
+        done += len(block)
+    if wave is None or done < n_points:
+        raise ValueError(f"blocks: expected {n_points} points, got {done}")
     return wave[:, lead : lead + len(dry)]
 
 
-def _receive(dry: np.ndarray, responses: np.ndarray, lead: int) -> np.ndarray:
-    """Sum over the points of (dry convolved with the response there) faded in and out around the point."""
-    n_points, n_mics, n_taps = responses.shape
+def _parts(
+    dry: np.ndarray, responses: np.ndarray, first: int, n_points: int, lead: int, switch_at: str
+) -> Iterator[tuple[int, np.ndarray]]:
+    """What the points from the ``first`` on add to a wave whose sample ``lead`` is the start of the scene.
+
+    At emission the sum over them of (dry faded in and out around the point) convolved with the response there, at
+    reception that of (dry convolved with the response there) faded in and out.
+
+    Yields:
+        First sample, and part (n_mics, n_part) of the wave.
+    """
+    n_taps = responses.shape[-1]
     padded = np.pad(dry, (n_taps - 1 - lead, lead))
-    wave = np.zeros((n_mics, len(dry)), np.float32)
-    for points, start, fades, n_fft in _groups(len(dry), n_points, n_taps):
-        n_part = fades.shape[1]
-        spectra = scipy.fft.rfft(responses[points], n_fft)  # p m f
-        spectra *= scipy.fft.rfft(padded[start : start + n_part + n_taps - 1], n_fft)
-        parts = scipy.fft.irfft(spectra, n_fft)[..., n_taps - 1 : n_taps - 1 + n_part]  # p m n
-        wave[:, start : start + n_part] += np.einsum("pn,pmn->mn", fades, parts)
-    return wave
+    for here, start, fades, n_fft in _groups(len(dry), n_taps, first, len(responses), n_points):
+        n_faded = fades.shape[1]
+        spectra = scipy.fft.rfft(responses[here], n_fft)  # p m f
+        if switch_at == "emission":
+            spectra *= scipy.fft.rfft(fades * dry[start : start + n_faded], n_fft)[:, None]
+            yield start, scipy.fft.irfft(spectra.sum(axis=0), n_fft)[:, : n_faded + n_taps - 1]
+        else:
+            spectra *= scipy.fft.rfft(padded[start : start + n_faded + n_taps - 1], n_fft)
+            waves = scipy.fft.irfft(spectra, n_fft)[..., n_taps - 1 : n_taps - 1 + n_faded]  # p m n
+            yield start + lead, np.einsum("pn,pmn->mn", fades, waves)
 
 
-def _groups(n_samples: int, n_points: int, n_taps: int) -> Iterator[tuple[slice, int, np.ndarray, int]]:
-    """Points that share their transforms: which, first sample of their fades, fades (n, samples), n_fft.
+def _groups(
+    n_samples: int, n_taps: int, first: int, n_here: int, n_points: int
+) -> Iterator[tuple[slice, int, np.ndarray, int]]:
+    """Points that share their transforms: which of those here, first sample of their fades, fades (n, samples), n_fft.
 
     The fade of a point falls linearly from 1 at its moment to 0 at those of its neighbours; at every sample
     the fades of all points sum to 1. A group spans about sqrt(n_taps / interval) points: more would make the
     transforms longer, fewer would make more of them.
     """
-    interval = n_samples / (n_points - 1)
-    size = max(1, round(np.sqrt(n_taps / interval)))
-    n_fft = scipy.fft.next_fast_len(math.ceil((min(size, n_points) + 1) * interval) + n_taps, real=True)
-    for first in range(0, n_points, size):
-        points = np.arange(first, min(first + size, n_points))
-        start = max(0, int((points[0] - 1) * interval))
-        stop = min(n_samples, int((points[-1] + 1) * interval) + 1)
-        moments = np.arange(start, stop) / interval
-        fades = np.maximum(0, 1 - np.abs(moments - points[:, None])).astype(np.float32)
-        yield slice(first, first + size), start, fades, n_fft
+    interval = n_samples / (n_points - 1) if n_points > 1 else math.inf
+    n_groups = math.ceil(n_here / max(1, round(math.sqrt(n_taps / interval))))
+    size = math.ceil(n_here / n_groups)
+    longest = math.ceil(min(n_samples, (size + 1) * interval))
+    n_fft = scipy.fft.next_fast_len(longest + n_taps, real=True)
+    for begin in range(0, n_here, size):
+        points = first + np.arange(begin, min(begin + size, n_here))
+        start = int(max(0, (points[0] - 1) * interval))
+        stop = int(min(n_samples, (points[-1] + 1) * interval + 1))
+        fades = np.maximum(0, 1 - np.abs(np.arange(start, stop) / interval - points[:, None])).astype(np.float32)
+        yield slice(begin, begin + size), start, fades, n_fft

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import itertools
 from collections.abc import Callable
 
@@ -11,6 +12,8 @@ from scipy.special import j0
 
 from arrayse.audio import check_finite
 from arrayse.geometry import SPEED_OF_SOUND, pairwise_distances
+from simulate.bodies import Body, isotropic_covariance
+from simulate.mixing import mix, node_bins
 
 NODE_PHASE = 0.125
 """Phase in rad that a wave along the aperture gains between two frequencies at which the root is exact.
@@ -18,8 +21,11 @@ NODE_PHASE = 0.125
 Linear interpolation between them errs by the square of it: under 1e-3 in coherence at any frequency.
 """
 
-BINS_AT_ONCE = 4096
-"""Bins mixed in one go: what is computed on the way stays in the cache."""
+BODY_WAY = 3.0
+"""The same for a body, in units of its reach: around a sphere long waves are late by three times its radius."""
+
+BEYOND = 1.1
+"""Highest frequency that a body is asked for, over half of the sample rate, as in :mod:`simulate.scattering`."""
 
 BAND_OCTAVES = 1 / 6
 MIN_BAND_HZ = 50.0
@@ -67,13 +73,19 @@ FIELDS: dict[str, Callable[[np.ndarray, np.ndarray], np.ndarray]] = {
 
 
 def diffuse_noise(
-    sources: np.ndarray, positions: np.ndarray, sample_rate: int, rng: np.random.Generator, field: str = "spherical"
+    sources: np.ndarray,
+    positions: np.ndarray,
+    sample_rate: int,
+    rng: np.random.Generator,
+    field: str = "spherical",
+    body: Body | None = None,
 ) -> np.ndarray:
     """An isotropic noise field at the microphones.
 
     Independent signals of one spectrum are mixed with the symmetric root of the coherence matrix at every bin
     of one transform over the whole signal, after Habets, Cohen and Gannot, "Generating nonstationary
-    multisensor signals under a spatial coherence constraint", JASA 124 (2008). What they are mixed from:
+    multisensor signals under a spatial coherence constraint", JASA 124 (2008). On a body it is the root of the
+    covariance matrix, :func:`simulate.bodies.isotropic_covariance`. What they are mixed from:
 
     - One source: copies with its magnitude spectrum and fresh random phases. Their equal spectra make the
       coherence exact in expectation; the price is that the field is stationary.
@@ -91,14 +103,19 @@ def diffuse_noise(
         sample_rate: Hz.
         rng: draws the phases and signs.
         field: ``spherical`` or ``cylindrical``, see :data:`FIELDS`.
+        body: what carries the microphones; it answers for them, wherever ``positions`` are.
 
     Returns:
-        (n_mics, n_samples) float32, of the power of the source (or mean power of the sources).
+        (n_mics, n_samples) float32. A microphone in free air has the power of the source (or mean power of the
+        sources); one on a body has it times the body's mean power gain over all directions.
 
     Raises:
-        ValueError: wrong shapes, no such field, a source that is silent or not finite, two sources alike.
+        ValueError: wrong shapes, no such field, a source that is silent or not finite, two sources alike, a body
+            of other microphones or that cannot answer up to half the sample rate.
     """
     places = checked_positions(positions)
+    if body is not None and body.n_mics != len(places):
+        raise ValueError(f"body: expected {len(places)} microphones, as there are positions, got {body.n_mics}")
     if field not in FIELDS:
         raise ValueError(f"field: expected one of {', '.join(FIELDS)}, got {field}")
     spectra, n_samples = _checked_spectra(sources, len(places))
@@ -109,7 +126,7 @@ def diffuse_noise(
         spectra *= magnitude
     else:
         _match(spectra, n_samples, bin_hz, rng)
-    mix_isotropic(spectra, places, bin_hz, field)
+    mix_isotropic(spectra, places, bin_hz, field, body)
     return scipy.fft.irfft(spectra, n_samples)
 
 
@@ -144,7 +161,9 @@ def sensor_noise(n_mics: int, n_samples: int, rng: np.random.Generator) -> np.nd
     return rng.standard_normal((n_mics, n_samples), dtype=np.float32)
 
 
-def mix_isotropic(spectra: np.ndarray, positions: np.ndarray, bin_hz: float, field: str) -> None:
+def mix_isotropic(
+    spectra: np.ndarray, positions: np.ndarray, bin_hz: float, field: str, body: Body | None = None
+) -> None:
     """Mixes independent spectra, in place, so that they have the coherence of an isotropic field within 1e-3.
 
     Args:
@@ -152,44 +171,26 @@ def mix_isotropic(spectra: np.ndarray, positions: np.ndarray, bin_hz: float, fie
         positions: (n_mics, 3) metres.
         bin_hz: Hz from one bin to the next.
         field: key of :data:`FIELDS`.
+        body: what carries the microphones; then they also have its levels, and ``positions`` do not matter.
     """
-    aperture = max(float(pairwise_distances(positions).max()), 1e-9)
-    node_hz = NODE_PHASE * SPEED_OF_SOUND / (2 * np.pi * aperture)
-    step = int(np.clip(node_hz / bin_hz, 1, spectra.shape[1]))
-    mix(spectra, FIELDS[field](positions, bin_hz * node_bins(spectra.shape[1], step)), step)
+    way = float(pairwise_distances(positions).max()) if body is None else BODY_WAY * body.reach
+    node_hz = NODE_PHASE * SPEED_OF_SOUND / (2 * np.pi * max(way, 1e-9))
+    n_bins = spectra.shape[1]
+    step = int(np.clip(node_hz / bin_hz, 1, n_bins))
+    if body is None:
+        mix(spectra, FIELDS[field](positions, bin_hz * node_bins(n_bins, step)), step)
+    else:
+        mix(spectra, _body_covariance(body, field, bin_hz, n_bins, step), step)
 
 
-def node_bins(n_bins: int, step: int) -> np.ndarray:
-    """The bins 0, step, 2 step, ... at which :func:`mix` needs the coherence, the last one beyond ``n_bins``."""
-    return step * np.arange(-(-n_bins // step) + 1)
-
-
-def mix(spectra: np.ndarray, coherence: np.ndarray, step: int) -> None:
-    """Mixes independent spectra, in place, so that they have a given coherence.
-
-    The symmetric root of the coherence matrix treats the microphones alike and is smooth in frequency: it is
-    computed at some bins (:func:`node_bins`) and interpolated linearly in between.
-
-    Args:
-        spectra: (n_mics, n_bins) complex64, overwritten.
-        coherence: (n_nodes, n_mics, n_mics) real, at every ``step``-th bin; its rank may be less than n_mics.
-        step: bins from one node to the next.
-    """
-    values, vectors = np.linalg.eigh(coherence)
-    root = (vectors * np.sqrt(np.maximum(values, 0))[:, None]) @ vectors.transpose(0, 2, 1)
-    low, slope = root[:-1].astype(np.float32), np.diff(root, axis=0).astype(np.float32)
-    ramp = np.repeat(np.arange(step, dtype=np.float32) / np.float32(step), 2)
-    n_mics, n_bins = spectra.shape
-    n_whole = n_bins // step
-    flat = spectra.view(np.float32)  # m (f 2): real, imaginary, real, …
-    whole = flat[:, : 2 * n_whole * step].reshape(n_mics, n_whole, 2 * step).transpose(1, 0, 2)  # cell m (f 2), a view
-    n_at_once = max(1, BINS_AT_ONCE // step)
-    for start in range(0, n_whole, n_at_once):
-        part = slice(start, min(start + n_at_once, n_whole))
-        whole[part] = low[part] @ whole[part] + slope[part] @ (ramp * whole[part])
-    rest = flat[:, 2 * n_whole * step :]
-    if rest.size:
-        rest[:] = low[-1] @ rest + slope[-1] @ (ramp[: rest.shape[1]] * rest)
+@functools.lru_cache(maxsize=4)
+def _body_covariance(body: Body, field: str, bin_hz: float, n_bins: int, step: int) -> np.ndarray:
+    """Covariance at the nodes of :func:`mix`, (n_nodes, n_mics, n_mics), kept for all scenes with an equal body."""
+    # in short signals the last node lies far beyond half the sample rate, where files answer nothing; no bin is near
+    hertz = bin_hz * np.minimum(node_bins(n_bins, step), BEYOND * (n_bins - 1))
+    covariance = isotropic_covariance(body, hertz, field)
+    covariance.flags.writeable = False
+    return covariance
 
 
 def checked_positions(positions: np.ndarray) -> np.ndarray:

@@ -6,6 +6,7 @@ import types
 from dataclasses import dataclass, field, fields, is_dataclass
 from typing import Annotated, Any, Literal, Union, get_args, get_origin, get_type_hints
 
+import numpy as np
 from annotated_types import Ge, Gt, Le, Len
 
 from simulate.devices import DeviceRecipe
@@ -13,6 +14,9 @@ from simulate.room import Acoustics
 
 Range = Annotated[list[float], Len(2, 2)]
 """Lowest and highest value of a uniform draw."""
+
+Levels = Annotated[list[Annotated[float, Ge(-100), Le(100)]], Len(2, 2)]
+"""The same in dB."""
 
 Share = Annotated[float, Ge(0), Le(1)]
 
@@ -33,7 +37,7 @@ class Background:
     coherence: Literal["spherical", "cylindrical"] = "spherical"
     source: Literal["stationary", "recordings", "babble"] = "stationary"
     n_voices: Annotated[int, Ge(1), Le(50)] = 8
-    wind_db: Range | None = None
+    wind_db: Levels | None = None
     wind_speed: Range = field(default_factory=lambda: [2.0, 8.0])
 
     def __post_init__(self) -> None:
@@ -103,12 +107,12 @@ class Recipe:
         target_distance: metres from the array.
         target_azimuth_deg: degrees.
         height: z in metres of array and sources.
-        n_interferers: fewest and most directional noise sources.
+        n_interferers: fewest and most directional noise sources; with none the diffuse noise is all.
         interferer_distance: metres from the array.
         interferer_angle_deg: least angle in degrees, seen from the array, between target and interferers.
         interferer_db: level of each interferer in dB before mixing.
         diffuse_db: diffuse noise in dB relative to all interferers.
-        sensor_db: noise of the microphones in dB relative to all other noise.
+        sensor_db: noise of the microphones in dB relative to all other noise; ``device.self_noise_dba`` replaces it.
         early_ms: reflections up to so many ms after the direct path belong to the target; 0: none.
         snr_db: the SNR that is stored; training and evaluation choose their own.
         level_dbfs: level of the reverberant speech at the reference microphone.
@@ -123,7 +127,7 @@ class Recipe:
             distances, times or counts that are not positive.
     """
 
-    seconds: Annotated[float, Gt(0), Le(60)] = 4.0
+    seconds: Annotated[float, Ge(0.1), Le(60)] = 4.0
     room_min: Annotated[list[float], Len(3, 3)] = field(default_factory=lambda: [3.0, 3.0, 2.4])
     room_max: Annotated[list[float], Len(3, 3)] = field(default_factory=lambda: [8.0, 6.0, 3.5])
     rt60: Range = field(default_factory=lambda: [0.2, 0.5])
@@ -131,15 +135,17 @@ class Recipe:
     target_distance: Range = field(default_factory=lambda: [0.5, 2.0])
     target_azimuth_deg: Range = field(default_factory=lambda: [-30.0, 30.0])
     height: Range = field(default_factory=lambda: [1.0, 1.8])
-    n_interferers: Annotated[list[int], Len(2, 2)] = field(default_factory=lambda: [1, 3])
+    n_interferers: Annotated[list[Annotated[int, Ge(0), Le(20)]], Len(2, 2)] = field(default_factory=lambda: [1, 3])
     interferer_distance: Range = field(default_factory=lambda: [1.0, 3.0])
     interferer_angle_deg: Annotated[float, Ge(0), Le(180)] = 20.0
-    interferer_db: Range = field(default_factory=lambda: [-5.0, 5.0])
-    diffuse_db: Range = field(default_factory=lambda: [-10.0, 0.0])
-    sensor_db: Range = field(default_factory=lambda: [-40.0, -25.0])
+    interferer_db: Levels = field(default_factory=lambda: [-5.0, 5.0])
+    diffuse_db: Levels = field(default_factory=lambda: [-10.0, 0.0])
+    sensor_db: Levels = field(default_factory=lambda: [-40.0, -25.0])
     early_ms: Annotated[float, Ge(0)] = 0.0
-    snr_db: Range = field(default_factory=lambda: [-5.0, 15.0])
-    level_dbfs: Range = field(default_factory=lambda: [-34.0, -24.0])
+    snr_db: Levels = field(default_factory=lambda: [-5.0, 15.0])
+    level_dbfs: Annotated[list[Annotated[float, Ge(-80), Le(0)]], Len(2, 2)] = field(
+        default_factory=lambda: [-34.0, -24.0]
+    )
     acoustics: Acoustics = field(default_factory=Acoustics)
     background: Background = field(default_factory=Background)
     motion: Motion = field(default_factory=Motion)
@@ -153,13 +159,19 @@ class Recipe:
         if min(self.room_min) <= 2 * self.wall_distance:
             least = f"{2 * self.wall_distance:g} m (2 x wall_distance)"
             raise ValueError(f"room_min: expected sides above {least}, got {self.room_min}")
-        for name in ("rt60", "target_distance", "interferer_distance", "n_interferers"):
+        for name in ("rt60", "target_distance", "interferer_distance", "height"):
             if getattr(self, name)[0] <= 0:
                 raise ValueError(f"{name}: expected values above 0, got {getattr(self, name)}")
+        if self.n_interferers[0] < 0:
+            raise ValueError(f"n_interferers: expected values of 0 or more, got {self.n_interferers}")
         if self.carrier != Carrier():
             self._check_carried()
-        if self.acoustics.tail_density and self.motion.possible:  # other reflections would be kept at every place
-            raise ValueError(f"motion: expected no acoustics.tail_density with it, got {self.acoustics.tail_density:g}")
+        if self.motion.possible:  # random parts of a response would be others at every place
+            for name in ("tail_density", "ray_tracing"):
+                if getattr(self.acoustics, name):
+                    raise ValueError(
+                        f"motion: expected no acoustics.{name} with it, got {getattr(self.acoustics, name)}"
+                    )
 
     def _check_carried(self) -> None:
         """A carrier has an engine of its own: all image sources of a shoebox."""
@@ -167,6 +179,12 @@ class Recipe:
             raise ValueError("carrier: expected the engine ism without threshold and tail_density with it, got others")
         if self.device.position_mm:
             raise ValueError(f"carrier: expected device.position_mm of 0 with it, got {self.device.position_mm}")
+        for name in ("wall_distance", "target_distance", "interferer_distance"):
+            least = np.min(getattr(self, name))
+            if self.carrier.sphere_radius is not None and least <= self.carrier.sphere_radius:
+                raise ValueError(
+                    f"carrier.sphere_radius: expected less than {name}, {least} m, got the sphere around it"
+                )
 
 
 def recipe_from(numbers: dict[str, Any]) -> Recipe:

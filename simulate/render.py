@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -11,11 +12,12 @@ from arrayse.mixture import Mixture, mean_power, snr_db, snr_gain
 from simulate.convolution import convolve, mix_images
 from simulate.devices import place_mics, record, self_noise
 from simulate.excerpts import Excerpt, read_excerpt
+from simulate.interpolation import LEAD
 from simulate.motion import convolve_moving
 from simulate.noise import babble, diffuse_noise, sensor_noise
 from simulate.respond import PlaceResponder, Responder, responder_of
-from simulate.rir import early_part
-from simulate.scene import RENDER, Scene
+from simulate.rir import RoomResponse, early_part
+from simulate.scene import Part, Scene
 from simulate.wind import wind_noise
 
 
@@ -34,7 +36,7 @@ def render(scene: Scene, geometry: ArrayGeometry) -> tuple[Mixture, dict[str, An
         ValueError: see :class:`simulate.respond.PlaceResponder`; a source that is silent, a file that cannot be
             read.
     """
-    rng = np.random.default_rng([*scene.seed, RENDER])
+    rng = np.random.default_rng([*scene.seed, Part.RENDER.value])
     responder = responder_of(scene, geometry)
     dry = _dry(scene)
     speech, target, measured = _voice(scene, responder, dry[0])
@@ -62,18 +64,28 @@ def _dry(scene: Scene) -> np.ndarray:
 
 def _voice(scene: Scene, responder: Responder, dry: np.ndarray) -> tuple[np.ndarray, np.ndarray, dict[str, Any]]:
     """Reverberant and direct (or early) image of the target, (n_mics, n_samples) each, and facts of its room."""
-    if responder.moves(0):
-        assert isinstance(responder, PlaceResponder)
-        response = responder.on_the_way(0)
+
+    def both(response: RoomResponse) -> np.ndarray:
         early = early_part(response, scene.early_ms, scene.sample_rate)
-        when = responder.switch_at(0)
-        speech, target = (convolve_moving(dry, part, response.lead, when) for part in (response.full, early))
+        return np.concatenate([response.full, early], axis=1)  # side by side: their dry signal is transformed once
+
+    if isinstance(responder, PlaceResponder) and responder.moves(0):
+        images = _moving_image(responder, 0, dry, both)
     else:
         response = responder.at_rest([0])
-        early = early_part(response, scene.early_ms, scene.sample_rate)
-        both = np.concatenate([response.full, early], axis=1)  # their dry signal is transformed once
-        speech, target = np.split(convolve(dry[None], both, response.lead)[0], 2)
+        images = convolve(dry[None], both(response), response.lead)[0]
+    speech, target = np.split(images, 2)
+    if isinstance(responder, PlaceResponder):
+        return speech, target, responder.fitted.measured
     return speech, target, {"rt60_measured": response.rt60, "engine": response.engine}
+
+
+def _moving_image(
+    responder: PlaceResponder, source: int, dry: np.ndarray, part: Callable[[RoomResponse], np.ndarray]
+) -> np.ndarray:
+    """Image of a source that moves, through a part of its responses: (n_mics of the part, n_samples)."""
+    blocks = (part(block) for block in responder.on_the_way(source))
+    return convolve_moving(dry, blocks, responder.n_points(source), LEAD, responder.switch_at(source))
 
 
 def _noise(
@@ -87,8 +99,11 @@ def _noise(
     if len(places) == 1 and scene.background.source != "stationary":
         diffuse = tracks  # one microphone needs no coherence
     else:
-        diffuse = diffuse_noise(tracks, places, scene.sample_rate, rng, scene.background.coherence)
-    noise = noise + np.float32(snr_gain(noise[ref], diffuse[ref], -scene.diffuse_db)) * diffuse
+        diffuse = diffuse_noise(tracks, places, scene.sample_rate, rng, scene.background.coherence, responder.body)
+    if len(dry) > 1:
+        noise = noise + np.float32(snr_gain(noise[ref], diffuse[ref], -scene.diffuse_db)) * diffuse
+    else:
+        noise = diffuse
     if scene.wind_db is None or scene.wind_speed is None:
         return noise
     azimuth = float(rng.uniform(-180, 180))
@@ -111,8 +126,7 @@ def _interferers(scene: Scene, responder: Responder, dry: np.ndarray, ref: int) 
             raise ValueError(f"interferer: {error} (of {heard})") from None
     for number in sorted(set(numbers) - set(resting)):
         assert isinstance(responder, PlaceResponder)
-        response = responder.on_the_way(number)
-        image = convolve_moving(dry[number], response.full, response.lead, responder.switch_at(number))
+        image = _moving_image(responder, number, dry[number], lambda block: block.full)
         if mean_power(image[ref]) == 0:
             heard = str(scene.source_excerpts[number].pieces[0]["path"])
             raise ValueError(f"interferer: expected sound at the reference microphone, got silence from {heard}")
@@ -132,10 +146,9 @@ def _with_sensors(scene: Scene, noise: np.ndarray, ref: int, rng: np.random.Gene
 
     Where the self-noise alone is louder than the SNR allows, nothing else is left, and it will be lowered to the SNR.
     """
-    sensors = sensor_noise(len(noise), scene.n_samples, rng)
-    noise = noise + np.float32(snr_gain(noise[ref], sensors[ref], -scene.sensor_db)) * sensors
     if scene.device.self_noise_dba is None:
-        return noise
+        sensors = sensor_noise(len(noise), scene.n_samples, rng)
+        return noise + np.float32(snr_gain(noise[ref], sensors[ref], -scene.sensor_db)) * sensors
     own = self_noise(scene.device, scene.n_samples, scene.sample_rate, rng)  # re speech of unit power
     rest = max(10 ** (-scene.snr_db / 10) - mean_power(own[ref]), 0.0)
     return (np.sqrt(rest / mean_power(noise[ref])) * noise + own).astype(np.float32)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Literal
 
@@ -21,6 +22,9 @@ from simulate.room import Room
 from simulate.scattering import body_direct, body_responses
 from simulate.scene import Place, Scene
 
+MAX_BLOCK = 1 << 20
+"""Samples of the responses on the way that are held at a time."""
+
 
 class PlaceResponder:
     """Responses in a simulated room.
@@ -30,8 +34,13 @@ class PlaceResponder:
         geometry: the array as it was drawn, whose positions a carrier holds.
         sample_rate: Hz.
 
+    Attributes:
+        body: what carries the microphones; None if they hang in free air.
+        fitted: the room, whose walls are those of the start of the scene.
+
     Raises:
-        ValueError: see :func:`simulate.rir.fit_room`; a way that leaves the room; microphones inside the carrier.
+        ValueError: see :func:`simulate.rir.fit_room`; a way that leaves the room; microphones inside the carrier, a
+            spherical carrier that touches a wall, a source inside it.
     """
 
     def __init__(self, place: Place, geometry: ArrayGeometry, sample_rate: int) -> None:
@@ -39,64 +48,94 @@ class PlaceResponder:
         self.room = Room(np.array(place.room_dim), place.rt60, place.acoustics)
         self.centre, mics = np.array(place.array_centre), np.array(place.mic_positions)
         self.in_array = turned(mics - self.centre, -place.array_yaw_deg)
-        self.paths = [
-            np.array([start, *walk]) for start, walk in zip(place.source_positions, place.source_walks, strict=True)
-        ]
-        for path in self.paths:
-            self.room.check_inside(path, "source" if len(path) == 1 else "source on its way")
         self.yaws_deg = np.array([place.array_yaw_deg, *place.array_turns_deg])
+        ways = zip(place.source_positions, place.source_walks, strict=True)
+        self.points = [self._points(np.array([start, *walk])) for start, walk in ways]
         self.body = build_body(place.carrier, geometry)
+        if place.carrier.sphere_radius is not None:
+            self._check_sphere(place.carrier.sphere_radius)
         self.fitted = fit_room(self.room, np.array(place.source_positions), mics, sample_rate)
 
     def moves(self, source: int) -> bool:
         """Whether the source walks or the array turns."""
-        return len(self.paths[source]) > 1 or len(self.yaws_deg) > 1
+        return bool(self.place.source_walks[source]) or len(self.yaws_deg) > 1
 
     def switch_at(self, source: int) -> Literal["emission", "reception"]:
         """Which moment decides the response of a sound under way: who walks has emitted it, who turns receives it."""
-        return "emission" if len(self.paths[source]) > 1 else "reception"
+        return "emission" if self.place.source_walks[source] else "reception"
+
+    def n_points(self, source: int) -> int:
+        """Moments, equally spaced over the scene, at which the responses of a source are computed."""
+        return len(self.points[source])
 
     def at_rest(self, sources: list[int]) -> RoomResponse:
         """Responses of some sources at the start of the scene."""
-        places = np.array([self.paths[source][0] for source in sources])
-        return self._response(*self._heard(places, self.place.array_yaw_deg))
+        places = np.stack([self.points[source][0] for source in sources])
+        return self._response(places, np.repeat(self.yaws_deg[:1], len(places)))
 
-    def on_the_way(self, source: int) -> RoomResponse:
-        """Responses of one source at moments that are equally spaced over the scene, in place of the sources."""
-        path = self.paths[source]
+    def on_the_way(self, source: int) -> Iterator[RoomResponse]:
+        """Responses of one source at its moments, in place of the sources; some consecutive moments at a time."""
+        points = self.points[source]
+        yaws_deg = sample_path(self.yaws_deg, len(points))
+        size = max(1, MAX_BLOCK // (len(self.in_array) * (LEAD + self.fitted.n_taps)))
+        for first in range(0, len(points), size):
+            yield self._response(points[first : first + size], yaws_deg[first : first + size])
+
+    def _points(self, path: np.ndarray) -> np.ndarray:
+        """Places (n_points, 3) of a source at its moments, all of them inside the room."""
+        what = "source" if len(path) == 1 else "source on its way"
+        self.room.check_inside(path, what)  # before so many places are made as a way of any length has
         reach = float(np.linalg.norm(self.in_array, axis=1).max())
-        n_points = n_points_for(path, self.yaws_deg, reach)
-        points = sample_path(path, n_points)
-        if len(self.yaws_deg) == 1:
-            return self._response(*self._heard(points, self.place.array_yaw_deg))
-        yaws = sample_path(self.yaws_deg, n_points)
-        if self.body is not None:
-            return self._response(*self._carried(self.body, points, yaws))
-        pairs = [self._heard(point[None], yaw) for point, yaw in zip(points, yaws, strict=True)]
-        full, direct = (np.concatenate(parts) for parts in zip(*pairs, strict=True))
-        return self._response(full, direct)
+        points = sample_path(path, n_points_for(path, self.yaws_deg, reach))
+        self.room.check_inside(points, what)  # a straight way may leave the room where a floor plan has a corner
+        return points
 
-    def _response(self, full: np.ndarray, direct: np.ndarray) -> RoomResponse:
+    def _check_sphere(self, radius: float) -> None:
+        """Raises ValueError unless the sphere has its place between walls and sources."""
+        height, where = self.centre[2], np.round(self.centre, 2).tolist()
+        if not (self.room.contains(self.centre, radius) and radius < height < self.room.dim[2] - radius):
+            size = np.round(self.room.dim, 2).tolist()
+            raise ValueError(f"carrier: expected a sphere of {radius:g} m clear of all walls of {size} m, got {where}")
+        for number, points in enumerate(self.points):
+            nearest = float(np.linalg.norm(points - self.centre, axis=1).min())
+            if nearest <= radius:
+                told = f"outside the carrier, a sphere of {radius:g} m, got {nearest:.3f} m from its centre {where}"
+                raise ValueError(f"source {number}: expected all of its way {told}")
+
+    def _response(self, sources: np.ndarray, yaws_deg: np.ndarray) -> RoomResponse:
+        """Responses from sources (n, 3), each to the array at its yaw (n,)."""
+        full, direct = self._heard(sources, yaws_deg)
         return RoomResponse(full, direct, self.fitted.rt60, self.fitted.engine, LEAD)
 
-    def _heard(self, sources: np.ndarray, yaw_deg: float) -> tuple[np.ndarray, np.ndarray]:
-        """Full and direct responses from sources (n, 3) to the array at one yaw."""
+    def _heard(self, sources: np.ndarray, yaws_deg: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Full and direct."""
         if self.body is not None:
-            return self._carried(self.body, sources, yaw_deg)
-        mics = self.centre + turned(self.in_array, yaw_deg)
-        return self.fitted.full(sources, mics), self.fitted.direct(sources, mics)
+            return self._carried(self.body, sources, yaws_deg)
+        if (yaws_deg == yaws_deg[0]).all():
+            mics = self.centre + turned(self.in_array, yaws_deg[0])
+            return self.fitted.full(sources, mics), self.fitted.direct(sources, mics)
+        # microphones of all yaws in one call were no faster: each has its own way to every image
+        pairs = [self._heard(sources[[k]], yaws_deg[[k]]) for k in range(len(sources))]
+        full, direct = (np.concatenate(parts) for parts in zip(*pairs, strict=True))
+        return full, direct
 
-    def _carried(self, body: Body, sources: np.ndarray, yaw_deg: float | np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """The same with a body; at one yaw or at one for each source."""
+    def _carried(self, body: Body, sources: np.ndarray, yaws_deg: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """The same with a body."""
         rate, n_taps = self.fitted.sample_rate, self.fitted.n_taps
-        reflection, bands = self.fitted.reflection, self.fitted.bands
-        full = body_responses(self.room.dim, reflection, sources, self.centre, yaw_deg, body, rate, n_taps, bands=bands)
-        direct = body_direct(sources, self.centre, yaw_deg, body, rate, n_taps)
+        walls, bands = self.fitted.reflection, self.fitted.bands
+        full = body_responses(self.room.dim, walls, sources, self.centre, yaws_deg, body, rate, n_taps, bands=bands)
+        direct = body_direct(sources, self.centre, yaws_deg, body, rate, n_taps)
         return high_passed(full, rate), high_passed(direct, rate)
 
 
 class MeasuredResponder:
-    """Responses of a measured room, in which nothing moves."""
+    """Responses of a measured room, in which nothing moves.
+
+    Attributes:
+        body: None; what carried the microphones is in the responses.
+    """
+
+    body: Body | None = None
 
     def __init__(self, measured: dict[str, Any], sample_rate: int) -> None:
         self.measured, self.sample_rate = measured, sample_rate
@@ -130,12 +169,19 @@ def responder_of(scene: Scene, geometry: ArrayGeometry) -> Responder:
 def build_body(carrier: Carrier, geometry: ArrayGeometry) -> Body | None:
     """The body that carries the microphones; None if they hang in free air.
 
+    Equal carriers of equal arrays are one object in a process.
+
     Raises:
         ValueError: microphones inside the sphere; see :class:`simulate.sofa.SofaBody`.
     """
     if carrier.sphere_radius is not None:
-        return RigidSphere(carrier.sphere_radius, geometry.positions)
+        return _sphere(carrier.sphere_radius, geometry.positions.tobytes())
     return None if carrier.sofa is None else _sofa_body(carrier.sofa, geometry.n_mics)
+
+
+@functools.lru_cache(maxsize=8)
+def _sphere(radius: float, positions: bytes) -> Body:
+    return RigidSphere(radius, np.frombuffer(positions).reshape(-1, 3))
 
 
 @functools.lru_cache(maxsize=2)

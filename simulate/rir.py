@@ -1,27 +1,16 @@
-"""Room impulse responses: one interface, two engines, walls fitted to the asked RT60.
-
-A wall absorption from a formula (Sabine, Eyring) misses the asked RT60 by up to half, so the walls are corrected until
-the reverberation time that is measured on the responses themselves is the asked one.
-"""
+"""Room impulse responses: a room with fitted walls, and what sources sound like in it."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
-from simulate import reference
-from simulate.decay import measure_rt60, shoebox_rt60
-from simulate.highpass import high_passed
+from simulate.engine import direct_responses, engine_name, full_responses
 from simulate.interpolation import LEAD
-from simulate.room import OCTAVE_BANDS, SABINE, Room
-
-TOLERANCE = 0.01
-"""Relative error of RT60 at which the fit of the walls ends."""
-
-MAX_CORRECTIONS = 6
-MAX_ABSORPTION = 0.99
-"""Most energy that a wall may take: with 1 the room would have no reflections."""
+from simulate.room import OCTAVE_BANDS, Room
+from simulate.walls import Walls, fit_walls
 
 
 @dataclass(frozen=True, eq=False)
@@ -50,16 +39,38 @@ class FittedRoom:
 
     Attributes:
         room: the room.
-        reflection: (n_bands, 6) pressure reflection coefficients of west, east, south, north, floor, ceiling; one
-            band, or those of OCTAVE_BANDS.
-        rt60: measured T30 in seconds.
+        walls: their reflections, and the T30 that was measured with them.
         sample_rate: Hz.
     """
 
     room: Room
-    reflection: np.ndarray
-    rt60: float
+    walls: Walls
     sample_rate: int
+
+    @property
+    def rt60(self) -> float:
+        """Measured T30 in seconds; with octave bands the asked RT60 times the mean ratio of measured to asked ones."""
+        factors = self.room.acoustics.band_factors if len(self.walls.rt60) > 1 else np.ones(1)
+        return float(np.mean(self.walls.rt60 / factors))
+
+    @property
+    def measured(self) -> dict[str, Any]:
+        """What a manifest tells of it: ``rt60_measured`` in s, ``engine``; T30 by octave band if they were fitted."""
+        told: dict[str, Any] = {"rt60_measured": self.rt60, "engine": self.engine}
+        if len(self.walls.rt60) > 1:
+            bands = zip(OCTAVE_BANDS, self.walls.rt60, strict=True)
+            told["band_rt60_measured"] = {str(band): float(rt60) for band, rt60 in bands}
+        return told
+
+    @property
+    def reflection(self) -> np.ndarray:
+        """(n_bands, 6), see :class:`simulate.walls.Walls`."""
+        return self.walls.reflection
+
+    @property
+    def bands(self) -> np.ndarray | None:
+        """Octave centre frequencies in Hz of the reflection coefficients; None if they are those of all frequencies."""
+        return np.array(OCTAVE_BANDS) if len(self.reflection) > 1 else None
 
     @property
     def n_taps(self) -> int:
@@ -69,26 +80,15 @@ class FittedRoom:
     @property
     def engine(self) -> str:
         """Name and version of what computes its responses."""
-        return "ism" if self.room.acoustics.engine == "ism" else reference.name()
-
-    @property
-    def bands(self) -> np.ndarray | None:
-        """Octave centre frequencies in Hz of the reflection coefficients; None if they are those of all frequencies."""
-        return np.array(OCTAVE_BANDS) if len(self.reflection) > 1 else None
+        return engine_name(self.room)
 
     def full(self, sources: np.ndarray, mics: np.ndarray) -> np.ndarray:
         """Direct path and reflections above 20 Hz, (n_sources, n_mics, LEAD + n_taps) float32."""
-        return _full(self.room, self.reflection, sources, mics, self.sample_rate, self.n_taps)
+        return full_responses(self.room, self.reflection, sources, mics, self.sample_rate, self.n_taps)
 
     def direct(self, sources: np.ndarray, mics: np.ndarray) -> np.ndarray:
         """The direct path alone, as :meth:`full`."""
-        if self.room.acoustics.engine == "ism":
-            from simulate import ism
-
-            direct = ism.direct_responses(sources, mics, self.sample_rate, self.n_taps)
-        else:
-            direct = reference.direct_responses(self.room, sources, mics, self.sample_rate, self.n_taps)
-        return high_passed(direct, self.sample_rate)
+        return direct_responses(self.room, sources, mics, self.sample_rate, self.n_taps)
 
 
 def room_responses(room: Room, sources: np.ndarray, mics: np.ndarray, sample_rate: int) -> RoomResponse:
@@ -104,8 +104,7 @@ def room_responses(room: Room, sources: np.ndarray, mics: np.ndarray, sample_rat
         ValueError: see :func:`fit_room`.
     """
     fitted = fit_room(room, sources, mics, sample_rate)
-    full, direct = fitted.full(sources, mics), fitted.direct(sources, mics)
-    return RoomResponse(full, direct, fitted.rt60, fitted.engine)
+    return RoomResponse(fitted.full(sources, mics), fitted.direct(sources, mics), fitted.rt60, fitted.engine)
 
 
 def fit_room(room: Room, sources: np.ndarray, mics: np.ndarray, sample_rate: int) -> FittedRoom:
@@ -129,14 +128,7 @@ def fit_room(room: Room, sources: np.ndarray, mics: np.ndarray, sample_rate: int
         raise ValueError("source: expected a place apart from the microphones, got that of one of them")
     clear = distance[:, 0] > _least_distance(room)
     probes = sources[clear] if clear.any() else _far_place(room, mics[0])[None]
-    factors = room.acoustics.band_factors
-    fits = {factor: _fit_walls(room, room.rt60 * factor, probes, mics[:1], sample_rate) for factor in set(factors)}
-    if len(fits) == 1:
-        absorbed, measured = fits[factors[0]]
-        return FittedRoom(room, _reflection(room, absorbed)[None], measured, sample_rate)
-    reflection = np.stack([_reflection(room, fits[factor][0]) for factor in factors])
-    measured = float(np.mean([fits[factor][1] / factor for factor in factors]))
-    return FittedRoom(room, reflection, measured, sample_rate)
+    return FittedRoom(room, fit_walls(room, probes, mics[0], sample_rate), sample_rate)
 
 
 def early_part(response: RoomResponse, early_ms: float, sample_rate: int) -> np.ndarray:
@@ -149,58 +141,6 @@ def early_part(response: RoomResponse, early_ms: float, sample_rate: int) -> np.
     arrival = np.abs(response.direct).argmax(axis=-1)
     last = arrival + round(early_ms * 1e-3 * sample_rate)
     return np.where(np.arange(response.full.shape[-1]) <= last[..., None], response.full, np.float32(0))
-
-
-def _fit_walls(room: Room, rt60: float, sources: np.ndarray, mics: np.ndarray, sample_rate: int) -> tuple[float, float]:
-    """The absorption exponent k (energy reflection exp(-k x weight)) that gives an RT60, and the RT60 measured."""
-    weights = np.array(room.acoustics.walls)
-    most = -np.log(1 - MAX_ABSORPTION) / weights.max()
-    if room.acoustics.floor_plan is None:
-        absorbed = shoebox_rt60(room.dim, weights) / rt60
-    else:
-        absorbed = SABINE * room.volume / (room.surface * rt60)  # Eyring
-    tried: list[tuple[float, float]] = []
-    absorbed = min(absorbed, most)
-    while True:
-        reflection = _reflection(room, absorbed)[None]
-        responses = _full(room, reflection, sources, mics, sample_rate, round(rt60 * sample_rate))
-        measured = float(np.mean([measure_rt60(response[0], sample_rate) for response in responses]))
-        tried.append((absorbed, measured))
-        if abs(measured / rt60 - 1) <= TOLERANCE or (absorbed == most and measured > rt60):
-            return absorbed, measured
-        if len(tried) > MAX_CORRECTIONS:
-            return min(tried, key=lambda trial: abs(trial[1] - rt60))
-        absorbed = min(absorbed * (measured / rt60) ** (1 / _slope(tried)), most)
-
-
-def _slope(tried: list[tuple[float, float]]) -> float:
-    """By how many per cent RT60 falls when absorption rises by one, from the last two trials (absorption, RT60)."""
-    if len(tried) < 2:
-        return 1.0
-    (before, long), (after, short) = np.log(tried[-2:])
-    return float(np.clip((long - short) / (after - before), 0.5, 2.0)) if after != before else 1.0
-
-
-def _reflection(room: Room, absorbed: float) -> np.ndarray:
-    """Pressure reflection (6,) of walls that absorb exp(-k x weight) of the energy."""
-    return np.exp(-absorbed * np.array(room.acoustics.walls) / 2)
-
-
-def _full(
-    room: Room, reflection: np.ndarray, sources: np.ndarray, mics: np.ndarray, sample_rate: int, n_taps: int
-) -> np.ndarray:
-    if room.acoustics.engine == "ism":
-        from simulate import ism
-
-        bands = np.array(OCTAVE_BANDS) if len(reflection) > 1 else None
-        walls = reflection if len(reflection) > 1 else reflection[0]
-        threshold, density = room.acoustics.threshold, room.acoustics.tail_density
-        responses = ism.image_responses(
-            room.dim, walls, sources, mics, sample_rate, n_taps, threshold=threshold, max_density=density, bands=bands
-        )
-    else:
-        responses = reference.image_responses(room, reflection, sources, mics, sample_rate, n_taps)
-    return high_passed(responses, sample_rate)
 
 
 def _least_distance(room: Room) -> float:

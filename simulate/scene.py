@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass, fields
+from enum import Enum
 from typing import Any
 
 import numpy as np
@@ -14,11 +15,24 @@ from simulate.excerpts import Excerpt, draw_excerpt
 from simulate.layout import draw_layout, draw_room, draw_ways, turned, uniform
 from simulate.measured import RoomBank, draw_positions
 from simulate.recipe import Background, Carrier, Recipe
-from simulate.room import Acoustics, Room
+from simulate.room import Acoustics
 
 MAX_REDRAWS = 10
-RENDER, FRESH, LATER = 1, 2, 3
-"""After the numbers of a scene: they start different generators."""
+FRESH = 1
+"""Stands between the numbers of a scene and its epoch."""
+
+
+class Part(Enum):
+    """Of the draws of a scene: each has a generator of its own, so that no setting changes what others give."""
+
+    PLACE = 1
+    LEVELS = 2
+    SOUNDS = 3
+    TRACKS = 4
+    DEVICE = 5
+    MOTION = 6
+    WIND = 7
+    RENDER = 8
 
 
 @dataclass(frozen=True)
@@ -152,49 +166,38 @@ def draw_scene(world: World, split: str, index: int, epoch: int | None = None) -
     """
     recipe, speech, noise = world.recipe, world.speech, world.noise
     seeds = [world.seed, list(speech.splits).index(split), index, *([] if epoch is None else [FRESH, epoch])]
-    rng, later = np.random.default_rng(seeds), np.random.default_rng([*seeds, LATER])
+    rngs = {part: np.random.default_rng([*seeds, part.value]) for part in Part}  # no draw depends on another part's
     n_samples = round(recipe.seconds * speech.sample_rate)
-    device = draw_device(recipe.device, world.geometry.n_mics, world.geometry.ref_mic, later)
-    room = draw_room(recipe, rng) if world.rooms is None else None
-    n_interferers = int(rng.integers(recipe.n_interferers[0], recipe.n_interferers[1] + 1))
-    wind = recipe.background.wind_db
-    return Scene(  # the draws below happen in the order of the lines
+    levels, sounds, wind = rngs[Part.LEVELS], rngs[Part.SOUNDS], recipe.background.wind_db
+    drawn = {name: uniform(getattr(recipe, name), levels) for name in ("snr_db", "level_dbfs", "diffuse_db", "sensor_db")}
+    n_interferers = int(levels.integers(recipe.n_interferers[0], recipe.n_interferers[1] + 1))
+    device = draw_device(recipe.device, world.geometry.n_mics, world.geometry.ref_mic, rngs[Part.DEVICE])
+    target = draw_excerpt(speech, split, n_samples, sounds)
+    return Scene(
         id=f"{split}-{index:06d}",
         seed=seeds,
         n_samples=n_samples,
         sample_rate=speech.sample_rate,
-        place=None if room is None else _draw_place(world, room, n_interferers, device, rng, later),
-        measured=None if world.rooms is None else _draw_measured(world.rooms, split, 1 + n_interferers, rng),
-        source_levels_db=[0.0, *(uniform(recipe.interferer_db, rng) for _ in range(n_interferers))],
-        source_excerpts=[
-            draw_excerpt(speech, split, n_samples, rng),
-            *(draw_excerpt(noise, split, n_samples, rng) for _ in range(n_interferers)),
-        ],
+        place=_draw_place(world, n_interferers, device, rngs) if world.rooms is None else None,
+        measured=_draw_measured(world.rooms, split, 1 + n_interferers, rngs[Part.PLACE]) if world.rooms else None,
+        source_levels_db=[0.0, *(uniform(recipe.interferer_db, levels) for _ in range(n_interferers))],
+        source_excerpts=[target, *(draw_excerpt(noise, split, n_samples, sounds) for _ in range(n_interferers))],
         background=recipe.background,
-        diffuse_excerpts=_draw_tracks(world, split, n_samples, rng),
-        diffuse_db=uniform(recipe.diffuse_db, rng),
-        sensor_db=uniform(recipe.sensor_db, rng),
+        diffuse_excerpts=_draw_tracks(world, split, n_samples, target.group, rngs[Part.TRACKS]),
         early_ms=recipe.early_ms,
-        snr_db=uniform(recipe.snr_db, rng),
-        level_dbfs=uniform(recipe.level_dbfs, rng),
-        wind_db=None if wind is None else uniform(wind, later),
-        wind_speed=None if wind is None else uniform(recipe.background.wind_speed, later),
+        wind_db=None if wind is None else uniform(wind, rngs[Part.WIND]),
+        wind_speed=None if wind is None else uniform(recipe.background.wind_speed, rngs[Part.WIND]),
         device=device,
+        **drawn,
     )
 
 
-def _draw_place(
-    world: World,
-    room: Room,
-    n_interferers: int,
-    device: Device,
-    rng: np.random.Generator,
-    later: np.random.Generator,
-) -> Place:
+def _draw_place(world: World, n_interferers: int, device: Device, rngs: dict[Part, np.random.Generator]) -> Place:
     recipe = world.recipe
+    room = draw_room(recipe, rngs[Part.PLACE])
     for _ in range(MAX_REDRAWS):
-        layout = draw_layout(recipe, world.geometry, room, n_interferers, rng)
-        ways = draw_ways(recipe.motion, layout, room, recipe.wall_distance, recipe.seconds, later)
+        layout = draw_layout(recipe, world.geometry, room, n_interferers, rngs[Part.PLACE])
+        ways = draw_ways(recipe.motion, layout, room, recipe.wall_distance, recipe.seconds, rngs[Part.MOTION])
         if ways is not None:
             break
     else:
@@ -222,22 +225,36 @@ def _draw_measured(rooms: RoomBank, split: str, n_sources: int, rng: np.random.G
     return {"responses": draw_positions(rooms, split, n_sources, rng), "channels": rooms.channels}
 
 
-def _draw_tracks(world: World, split: str, n_samples: int, rng: np.random.Generator) -> list[list[Excerpt]]:
-    """What the diffuse noise is made of: see :class:`Scene`."""
+def _draw_tracks(
+    world: World, split: str, n_samples: int, talker: str, rng: np.random.Generator
+) -> list[list[Excerpt]]:
+    """What the diffuse noise is made of, see :class:`Scene`; the ``talker`` of the target is not in it."""
     background = world.recipe.background
     if background.source == "stationary":
         return [[draw_excerpt(world.noise, split, n_samples, rng)]]
-    corpus, n_voices = world.noise, 1
-    if background.source == "babble":
-        corpus, n_voices = world.speech, background.n_voices
-    tracks: list[list[Excerpt]] = []
-    for _ in range(MAX_REDRAWS * world.geometry.n_mics):
-        track = [draw_excerpt(corpus, split, n_samples, rng) for _ in range(n_voices)]
+    n_mics, tracks = world.geometry.n_mics, []
+    for _ in range(MAX_REDRAWS * n_mics):
+        if background.source == "babble":
+            track = _draw_voices(world.speech, split, n_samples, talker, background.n_voices, rng)
+        else:
+            track = [draw_excerpt(world.noise, split, n_samples, rng)]
         if track not in tracks:  # short files are soon drawn twice, and equal tracks would be coherent
             tracks.append(track)
-        if len(tracks) == world.geometry.n_mics:
+        if len(tracks) == n_mics:
             return tracks
     raise ValueError(
-        f"background.source: expected {world.geometry.n_mics} different excerpts of {corpus.source} in split {split}, "
-        f"got {len(tracks)}: {background.source} needs more or longer files"
+        f"background.source: expected {n_mics} different excerpts in split {split}, got {len(tracks)}: "
+        f"{background.source} needs more or longer files"
     )
+
+
+def _draw_voices(
+    speech: Corpus, split: str, n_samples: int, talker: str, n_voices: int, rng: np.random.Generator
+) -> list[Excerpt]:
+    """Voices of one track of babble: different speakers, as long as there are so many beside the talker."""
+    n_others = len({file.group for file in speech.files(split)} - {talker})
+    voices: list[Excerpt] = []
+    for _ in range(n_voices):
+        taken = {voice.group for voice in voices} if n_others >= n_voices else set()
+        voices.append(draw_excerpt(speech, split, n_samples, rng, frozenset({talker, *taken})))
+    return voices

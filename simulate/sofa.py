@@ -34,6 +34,9 @@ MAX_SECONDS = 0.1
 BEYOND_NYQUIST = 1.12
 """Frequencies asked for over half of the file's sample rate, at most: interpolation filters reach a little beyond."""
 
+HEAD_REACH = 0.15
+"""Metres: a head with ears, some way off the origin. The directions of most files are too few for larger bodies."""
+
 DELAY_BAND = (200.0, 2000.0)
 """Hz in which the delay of a response is read off its phase: below, rooms are loud; above, heads cast shadows."""
 
@@ -95,6 +98,11 @@ class SofaBody:
         first = self.measured.delays.min() / self.measured.sample_rate
         last = (self.measured.delays.max() + self.measured.taps.shape[2]) / self.measured.sample_rate
         return float(max(self.predelay - first, last - self.predelay))
+
+    @property
+    def reach(self) -> float:
+        """Metres from the listener to what scatters: a head, whatever the file; it does not say."""
+        return HEAD_REACH
 
     def transfer(self, directions: np.ndarray, frequencies: np.ndarray) -> np.ndarray:
         """See :meth:`simulate.bodies.Body.transfer`; ValueError too for frequencies that the file does not reach."""

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import math
-import shutil
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -14,7 +14,7 @@ from arrayse.audio import audio_info
 from arrayse.files import read_json_lines, sha256_of
 from arrayse.mixture import SPLITS, STEMS, Dataset, SceneEntry, open_dataset, snr_db
 from arrayse.parallel import run_tasks
-from simulate.description import open_world
+from simulate.description import FORMAT, open_world, read_description, stored_world, write_files
 from simulate.generate import MANIFEST_HASH, generate, shards_of
 
 SNR_TOLERANCE_DB = 0.02
@@ -35,7 +35,7 @@ class ShardCheck:
 
 @dataclass(frozen=True)
 class Finding:
-    """What is wrong with a shard: where, in words."""
+    """What is wrong with a shard, or with the dataset as a whole: which folder, and what in words."""
 
     folder: Path
     problem: str
@@ -52,7 +52,7 @@ class Statistics:
 def verify(
     folder: Path, workers: int, progress: Callable[[int, int], None] = lambda done, total: None
 ) -> tuple[list[Finding], Statistics]:
-    """Checks all shards of a dataset.
+    """Checks the description of a dataset and all its shards.
 
     Args:
         folder: of the dataset.
@@ -66,7 +66,7 @@ def verify(
         ValueError: there is no dataset.
     """
     dataset = open_dataset(folder)
-    findings = _unknown_shards(dataset)
+    findings = _check_description(folder) + _unknown_shards(dataset)
     checks = [check for split, n in dataset.n_scenes.items() for check in _checks(dataset, split, n)]
     total, done = sum(len(check.ids) for check in checks), 0
     numbers: list[dict[str, float]] = []
@@ -85,21 +85,53 @@ def repair(
     findings: list[Finding],
     workers: int,
     progress: Callable[[int, int], None] = lambda done, total: None,
-) -> None:
+) -> list[Finding]:
     """Makes the shards with findings again; they come out with the bytes that they should have had.
 
-    Shards that the dataset should not have stay where they are: they may be somebody's copy.
+    Other versions of libraries, or another type of CPU, may round otherwise: what is made is compared with the hashes
+    that are known of what was there. Shards that the dataset should not have stay where they are: they may be
+    somebody's copy.
+
+    Returns:
+        What came out whole, but with other bytes than before; nothing will tell of that later.
 
     Raises:
-        ValueError: corpora that are gone or have changed; see :func:`simulate.generate.generate`.
+        ValueError: a dataset of another version of the simulator, corpora that are gone or have changed, a disk that
+            is full; see :func:`simulate.generate.generate`. Nothing has been removed then.
     """
     world, n_scenes = open_world(folder)
-    broken = {finding.folder.absolute() for finding in findings}
-    for split, n in n_scenes.items():
-        for shard in shards_of(folder.absolute(), split, n):
-            if shard.path in broken:
-                shutil.rmtree(shard.path, ignore_errors=True)
-    generate(folder, world, n_scenes, workers, progress)
+    broken = frozenset(finding.folder.absolute() for finding in findings)
+    shards = [shard.path for split, n in n_scenes.items() for shard in shards_of(folder.absolute(), split, n)]
+    before = {shard: _known_hashes(shard) for shard in shards if shard in broken}
+    generate(folder, world, n_scenes, workers, progress, broken=broken)
+    if folder.absolute() in broken:
+        write_files(folder, world)
+    return [finding for shard, known in before.items() for finding in _other_bytes(folder, shard, known)]
+
+
+def _known_hashes(shard: Path) -> dict[str, str]:
+    """SHA-256 that the files of a damaged shard had when they were made, as far as anything still vouches for it.
+
+    That is the hash beside the manifest, for all lines; or a file that has the SHA-256 of its line.
+    """
+    known: dict[str, str] = {}
+    with suppress(*DAMAGE):
+        as_written = _manifest_problem(shard) is None
+        for row in read_json_lines(shard / "manifest.jsonl"):
+            file = shard / row["file"]
+            if as_written or (file.is_file() and sha256_of(file) == row["sha256"]):
+                known[file.name] = row["sha256"]
+    return known
+
+
+def _other_bytes(folder: Path, shard: Path, known: dict[str, str]) -> list[Finding]:
+    """The files of a new shard whose bytes are not those that are ``known``."""
+    made = {row["file"]: row["sha256"] for row in read_json_lines(shard / "manifest.jsonl")}
+    other = [name for name, sha256 in known.items() if made.get(name) != sha256]
+    if not other:
+        return []
+    what = f"{shard.relative_to(folder.absolute()).as_posix()}: expected the bytes that {', '.join(other)} had before"
+    return [Finding(shard, f"{what}, got others: another type of CPU or other versions of libraries made them")]
 
 
 def check_shard(check: ShardCheck) -> tuple[int, list[Finding], list[dict[str, float]]]:
@@ -122,16 +154,33 @@ def check_shard(check: ShardCheck) -> tuple[int, list[Finding], list[dict[str, f
             problems.append(problem)
         else:
             numbers.append(_statistics(entry))
-    if not problems and not _is_as_written(check.folder):
-        problems.append(f"expected a manifest with the hash in {MANIFEST_HASH}, got another: it was changed")
+    changed = None if problems else _manifest_problem(check.folder)
+    problems += [changed] if changed else []
     name = check.folder.relative_to(check.dataset.folder).as_posix()
     return len(check.ids), [Finding(check.folder, f"{name}: {problem}") for problem in problems], numbers
 
 
-def _is_as_written(shard: Path) -> bool:
-    """Whether the manifest has the hash that was written with it."""
+def _manifest_problem(shard: Path) -> str | None:
+    """What is wrong with a manifest if it has not the hash that was written with it, or None."""
     told = shard / MANIFEST_HASH
-    return told.is_file() and told.read_text(errors="replace").split(" ")[0] == sha256_of(shard / "manifest.jsonl")
+    if not told.is_file():
+        return f"expected a file {MANIFEST_HASH}, got none"
+    if told.read_text(errors="replace").split(" ")[0] != sha256_of(shard / "manifest.jsonl"):
+        return f"expected a manifest with the hash in {MANIFEST_HASH}, got another: it was changed"
+    return None
+
+
+def _check_description(folder: Path) -> list[Finding]:
+    """What is wrong with ``dataset.json`` or ``corpora.json``.
+
+    One of another version of the simulator is told when something has to be made again.
+    """
+    try:
+        if read_description(folder).get("format") == FORMAT:
+            stored_world(folder)
+    except ValueError as error:
+        return [Finding(folder, str(error))]
+    return []
 
 
 def _checks(dataset: Dataset, split: str, n_scenes: int) -> list[ShardCheck]:

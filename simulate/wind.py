@@ -8,7 +8,9 @@ import numpy as np
 import scipy.fft
 
 from arrayse.geometry import direction
-from simulate.noise import checked_positions, mix, node_bins, unit_phasors
+from simulate.highpass import CORNER_HZ, ORDER
+from simulate.mixing import mix, node_bins
+from simulate.noise import checked_positions, unit_phasors
 
 CONVECTION = 0.8
 """Speed at which turbulence is carried along, as a part of the wind speed (Corcos)."""
@@ -68,10 +70,11 @@ def wind_noise(
     Gaussian noise whose power spectrum is (1 + (f / f_0)^2)^(-7/6), f_0 = speed / 0.2 m: flat, then falling as
     f^(-7/3), 23 dB per decade, the inertial range of turbulence pressure (George, Beuther and Arndt, "Pressure
     spectra in turbulent free shear flows", JFM 148, 1984; Raspet, Webster and Dillion, "Framework for wind
-    noise studies", JASA 119, 2006). Its coherence is that of the Corcos model, see :func:`corcos_decay`
-    (Mirabilii and Habets, "Simulating multi-channel wind noise based on the Corcos model", IWAENC 2018). Gusts
-    change the level at all microphones at once: pressure goes with the square of the wind speed, whose slow
-    part has a von Karman spectrum (flat to 0.5 Hz, f^(-5/3) up to 5 Hz).
+    noise studies", JASA 119, 2006). Below 20 Hz it fades as all responses do (:mod:`simulate.highpass`), which
+    leaves 18 % of the power above 100 Hz at 5 m/s. Its coherence is that of the Corcos model, see
+    :func:`corcos_decay` (Mirabilii and Habets, "Simulating multi-channel wind noise based on the Corcos model",
+    IWAENC 2018). Gusts change the level at all microphones at once: pressure goes with the square of the wind
+    speed, whose slow part has a von Karman spectrum (flat to 0.5 Hz, f^(-5/3) up to 5 Hz).
 
     Args:
         positions: (n_mics, 3) metres.
@@ -97,14 +100,14 @@ def wind_noise(
         raise ValueError(f"azimuth_deg: expected a finite number, got {azimuth_deg}")
     hertz = scipy.fft.rfftfreq(n_samples, 1 / sample_rate)
     amplitude = (1 + (hertz * EDDY_LENGTH / speed) ** 2) ** (-7 / 12)
-    amplitude[0] = 0
+    amplitude *= (hertz / CORNER_HZ) ** ORDER / np.sqrt(1 + (hertz / CORNER_HZ) ** (2 * ORDER))
     spectra = rng.standard_normal((len(places), 2 * len(hertz)), dtype=np.float32).view(np.complex64)
     spectra *= amplitude.astype(np.float32)
     decay, passing = corcos_decay(places - places.mean(axis=0), speed, azimuth_deg)
     mix_decaying(spectra, decay, sample_rate / n_samples)
     turns = -passing[:, None] * hertz
     spectra *= unit_phasors((turns - np.rint(turns)).astype(np.float32))
-    wave = scipy.fft.irfft(spectra, n_samples) * _gusts(n_samples, sample_rate, rng)
+    wave = scipy.fft.irfft(spectra, n_samples) * gusts(n_samples, sample_rate, rng)
     return wave / np.sqrt(np.mean(wave**2))
 
 
@@ -129,8 +132,11 @@ def mix_decaying(spectra: np.ndarray, decay: np.ndarray, bin_hz: float) -> None:
         spectra[:, start:stop] = band
 
 
-def _gusts(n_samples: int, sample_rate: int, rng: np.random.Generator) -> np.ndarray:
-    """Level (n_samples,) float32 over time: exp(2 GUST_INTENSITY v) with v slow, Gaussian and of unit variance."""
+def gusts(n_samples: int, sample_rate: int, rng: np.random.Generator) -> np.ndarray:
+    """Pressure (n_samples,) float32 over its mean course: exp(2 GUST_INTENSITY v), v slow, Gaussian, of power 1.
+
+    The mean of v is nought and it has nothing above GUST_LIMIT_HZ.
+    """
     hertz = scipy.fft.rfftfreq(n_samples, 1 / sample_rate)
     slow = ((hertz > 0) & (hertz <= GUST_LIMIT_HZ)) * (1 + (hertz / GUST_CORNER_HZ) ** 2) ** (-5 / 12)
     spectrum = slow * rng.standard_normal(2 * len(hertz)).view(np.complex128)

@@ -7,10 +7,12 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from scipy.special import eval_legendre, spherical_jn, spherical_yn
 
 from arrayse.frontend.spatial import steering_vector
 from arrayse.geometry import SPEED_OF_SOUND, circular, direction, earbuds
-from simulate.bodies import FreeField, RigidSphere
+from simulate.bodies import Body, FreeField, RigidSphere, isotropic_covariance
+from simulate.noise import FIELDS
 
 HEAD = 0.0875
 EARS = np.array([[0.0, HEAD, 0.0], [0.0, -HEAD, 0.0]])
@@ -146,6 +148,78 @@ def test_the_duration_holds_the_impulse_response() -> None:
     held = round(sphere.duration * rate)
     outside = waves[..., held : n_fft - held]
     assert np.abs(outside).max() < 1e-4 * np.abs(waves).max()
+
+
+# --- isotropic fields ---------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("hertz", [40.0, 1000.0, 8000.0])
+def test_diffuse_covariance_of_the_sphere_is_the_sum_over_orders(hertz: float) -> None:
+    """The addition theorem takes the integral over directions: terms R_n(r_1) R_n(r_2)* P_n(cos of the angle)."""
+    places = np.array([*EARS, [0.1, 0.02, -0.05], [0.0, -0.05, 0.2]])
+    distances = np.linalg.norm(places, axis=1)
+    cosines = places @ places.T / np.outer(distances, distances)
+    k, order = 2 * np.pi * hertz / SPEED_OF_SOUND, np.arange(60)[:, None]
+
+    def hankel(radius: float | np.ndarray, derivative: bool = False) -> np.ndarray:
+        parts = spherical_jn(order, k * radius, derivative), spherical_yn(order, k * radius, derivative)
+        return parts[0] - 1j * parts[1]
+
+    with np.errstate(all="ignore"):
+        scattered = hankel(distances) * (hankel(HEAD, True).real / hankel(HEAD, True))
+    radial = spherical_jn(order, k * distances) - np.where(np.isfinite(scattered), scattered, 0)
+    legendre = np.stack([eval_legendre(n, cosines) for n in order[:, 0]])
+    expected = np.einsum("n,nm,nk,nmk->mk", 2 * order[:, 0] + 1, radial, radial.conj(), legendre)
+    got = isotropic_covariance(RigidSphere(HEAD, places), np.array([hertz]))[0]
+    np.testing.assert_allclose(got, expected, atol=1e-6)
+    turned = isotropic_covariance(RigidSphere(HEAD, places), np.array([hertz]), "cylindrical")[0]
+    assert hertz != 1000 or np.abs(turned.imag).max() > 0.02  # only waves from everywhere leave it real
+
+
+@pytest.mark.parametrize("field", FIELDS)
+def test_diffuse_covariance_does_not_depend_on_the_directions_it_is_summed_over(field: str) -> None:
+    """Random ones, also for a sphere beside the origin."""
+    rng, hertz = np.random.default_rng(1), np.array([0.0, 300.0, 2000.0, 6000.0])
+    sphere = RigidSphere(HEAD, 1.15 * EARS + [0.01, 0.02, 0.03], (0.01, 0.01, 0.03))
+    towards = rng.standard_normal((20_000, 3)) * ([1, 1, 0] if field == "cylindrical" else [1, 1, 1])
+    waves = sphere.transfer(towards / np.linalg.norm(towards, axis=1, keepdims=True), hertz)
+    expected = np.einsum("umf,unf->fmn", waves, waves.conj()) / len(waves)
+    np.testing.assert_allclose(isotropic_covariance(sphere, hertz, field), expected, atol=0.05)
+
+
+@pytest.mark.parametrize("field", FIELDS)
+@pytest.mark.parametrize("positions", [earbuds().positions, circular(8, 0.3).positions + 0.1, np.zeros((1, 3))])
+def test_diffuse_covariance_without_a_body_is_the_coherence_of_the_field(positions: np.ndarray, field: str) -> None:
+    hertz = np.linspace(0, 8000, 9)
+    got = isotropic_covariance(FreeField(positions), hertz, field)
+    np.testing.assert_allclose(got, FIELDS[field](positions, hertz), atol=1e-4)
+
+
+def test_ears_of_a_sphere_hear_less_of_the_same_than_in_free_air() -> None:
+    """Coherence from ear to ear by the closed form; sinc(k d) would be 0.70, 0.00 and -0.02 at these frequencies."""
+    covariance = isotropic_covariance(RigidSphere(HEAD, earbuds().positions), np.array([250.0, 500.0, 1000.0, 8000.0]))
+    power = covariance[:, 0, 0].real
+    np.testing.assert_allclose(covariance[:, 0, 2].real / power, [0.76, 0.19, -0.12, 0], atol=0.02)
+    assert 10 * np.log10(power[3]) == pytest.approx(2.8, abs=0.1)  # 3 dB: twice the pressure on one side of two
+
+
+def test_equal_bodies_are_one() -> None:
+    bodies = [
+        lambda: RigidSphere(HEAD, EARS),
+        lambda: RigidSphere(HEAD, EARS[::-1]),
+        lambda: RigidSphere(0.08, EARS),
+        lambda: RigidSphere(0.08, EARS, (0.0, 0.001, 0.0)),
+        lambda: FreeField(EARS),
+        lambda: FreeField(2 * EARS),
+    ]
+    assert len({make() for make in bodies for _ in range(2)}) == len(bodies)
+    assert RigidSphere(HEAD, EARS) != EARS.tolist()
+
+
+def test_a_field_has_a_name() -> None:
+    body: Body = FreeField(EARS)
+    with pytest.raises(ValueError, match="field: expected spherical or cylindrical, got conical"):
+        isotropic_covariance(body, np.array([100.0]), "conical")
 
 
 # --- no body ------------------------------------------------------------------------------------------------

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import csv
 import hashlib
+import pickle
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -122,6 +124,25 @@ def test_a_manifest_from_a_spreadsheet(tmp_path: Path) -> None:
     tone(tmp_path / "é.wav")
     path = small_manifest(tmp_path, "é.wav,train,speech,a,\n", encoding="utf-8-sig")
     assert len(load_corpus(str(path), "speech", RATE).files("train")) == 1
+
+
+def test_progress_is_told_file_by_file(tiny_corpus: Path) -> None:
+    seen: list[tuple[int, int]] = []
+    load_corpus(str(tiny_corpus), "noise", RATE, lambda done, total: seen.append((done, total)))
+    assert seen == [(done, 7) for done in range(1, 8)]
+
+
+def test_the_groups_of_a_split(tiny_corpus: Path) -> None:
+    corpus = load_corpus(str(tiny_corpus), "speech", RATE)
+    for split in SPLITS:
+        groups, files = corpus.groups(split), corpus.files(split)
+        assert list(groups) == sorted({file.group for file in files})
+        assert groups == {name: [file for file in files if file.group == name] for name in groups}
+    less = replace(corpus, splits={**corpus.splits, "train": corpus.files("train")[:2]})
+    assert list(less.groups("train")) == ["ann"]  # nothing is remembered of another corpus
+    assert pickle.loads(pickle.dumps(corpus)) == corpus
+    with pytest.raises(ValueError, match="expected files in split test, got none"):
+        replace(corpus, splits={**corpus.splits, "test": []}).groups("test")
 
 
 # --- bad corpora --------------------------------------------------------------------------------------------

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -13,7 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from arrayse.mixture import SPLITS, mean_power
-from simulate.corpus import Corpus, load_corpus
+from simulate.corpus import Corpus, CorpusFile, load_corpus
 from simulate.excerpts import GAP_SECONDS, MIN_ACTIVE_POWER, draw_excerpt, read_excerpt
 from tests.test_corpus import small_manifest, tone
 
@@ -62,6 +63,47 @@ def test_a_group_with_many_files_is_not_heard_more_often(tiny_corpus: Path) -> N
     rng = np.random.default_rng(0)
     drawn = [draw_excerpt(corpus, "train", 160, rng).group for _ in range(200)]
     assert 70 < drawn.count("crowd") < 130
+
+
+def test_groups_may_be_left_out(tiny_corpus: Path) -> None:
+    """The others come up as often as ever."""
+    corpus = load_corpus(str(tiny_corpus), "speech", RATE)
+    rng = np.random.default_rng(0)
+    drawn = [draw_excerpt(corpus, "train", 160, rng, frozenset({"bob", "nobody"})).group for _ in range(200)]
+    assert set(drawn) == {"ann", "cat"}
+    assert 70 < drawn.count("ann") < 130
+    with pytest.raises(ValueError, match=r"speech corpus .*: expected other speakers than dan, eve in split valid"):
+        draw_excerpt(corpus, "valid", 160, rng, frozenset({"eve", "dan"}))
+    noise = load_corpus(str(tiny_corpus), "noise", RATE)
+    with pytest.raises(ValueError, match="expected other types of noise than hiss0, hiss1 in split test, got none"):
+        draw_excerpt(noise, "test", 160, rng, frozenset({"hiss0", "hiss1"}))
+
+
+def test_a_noise_takes_three_draws(tiny_corpus: Path) -> None:
+    corpus = load_corpus(str(tiny_corpus), "noise", RATE)
+    for seed in range(20):
+        drawn, rng = draw_excerpt(corpus, "train", 1000, np.random.default_rng(seed)), np.random.default_rng(seed)
+        file, _ = corpus.files("train")[rng.integers(3)], rng.integers(1)  # each file is a type of its own
+        start = int(rng.integers(file.n_samples - 1000 + 1))
+        assert drawn.pieces == [{"path": str(file.path), "sha256": file.sha256, "start": start, "n_samples": 1000}]
+
+
+def test_a_draw_looks_at_the_files_of_its_group_only(tiny_corpus: Path) -> None:
+    class Counted(list[CorpusFile]):
+        n_read = 0
+
+        def __iter__(self) -> Iterator[CorpusFile]:
+            self.n_read += 1
+            return super().__iter__()
+
+    corpus = load_corpus(str(tiny_corpus), "speech", RATE)
+    files = Counted(corpus.files("train"))
+    corpus = replace(corpus, splits={**corpus.splits, "train": files})
+    draw_excerpt(corpus, "train", 160, np.random.default_rng(0))
+    once = files.n_read
+    for seed in range(20):
+        draw_excerpt(corpus, "train", 160, np.random.default_rng(seed))
+    assert files.n_read == once > 0
 
 
 def test_silence_is_passed_over_and_told_when_there_is_nothing_else(tmp_path: Path) -> None:

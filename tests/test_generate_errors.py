@@ -16,7 +16,8 @@ from arrayse.geometry import linear
 from arrayse.mixture import open_dataset
 from simulate.corpus import load_corpus
 from simulate.generate import generate
-from simulate.recipe import Recipe
+from simulate.measured import load_rooms
+from simulate.recipe import Carrier, Recipe
 from simulate.scene import draw_scene
 from tests.tiny_scenes import N_SCENES, RATE, Corpora, hashes, make, tiny_world
 
@@ -135,3 +136,51 @@ def test_bad_audio_is_told_with_its_scene(recipe: Recipe, tmp_path: Path) -> Non
     with pytest.raises(ValueError, match=r"a\.wav: expected finite samples, got 800 NaN"):
         generate(tmp_path / "data", tiny_world((speech, noise), recipe), {"train": 2}, 1)
     assert not (tmp_path / "data").exists()
+
+
+# --- told before the first file -----------------------------------------------------------------------------
+
+
+def test_what_cannot_be_rendered_writes_nothing(corpora: Corpora, recipe: Recipe, tmp_path: Path) -> None:
+    pytest.importorskip("h5py", reason="needs the extra: pip install 'arrayse[sofa]'")
+    (tmp_path / "head.sofa").write_bytes(b"no SOFA file")
+    inside, corrupt = Carrier(sphere_radius=0.3), Carrier(sofa=str(tmp_path / "head.sofa"))
+    for carrier, message in ((inside, "sphere"), (corrupt, r"head\.sofa: expected a readable SOFA file")):
+        with pytest.raises(ValueError, match=message):
+            make(tmp_path / "data", corpora, replace(recipe, carrier=carrier))
+    assert not (tmp_path / "data").exists()
+    make(tmp_path / "data", corpora, recipe)  # no other dataset is in the way
+
+
+def test_bad_responses_of_any_split_write_nothing(corpora: Corpora, recipe: Recipe, tmp_path: Path) -> None:
+    rng, rows = np.random.default_rng(0), ["path,split,kind,speaker_or_type"]
+    for split in ("train", "valid"):
+        for k in range(2):
+            wave = rng.standard_normal((4000, 5)) * np.exp(-np.arange(4000) / 200)[:, None]
+            soundfile.write(tmp_path / f"{split}_{k}.wav", 0.1 * wave * (split == "train"), RATE, "FLOAT")
+            rows.append(f"{split}_{k}.wav,{split},rir,{split}")
+    (tmp_path / "MANIFEST.csv").write_text("\n".join(rows))
+    world = replace(tiny_world(corpora, recipe), rooms=load_rooms(str(tmp_path), RATE, 5))
+    with pytest.raises(ValueError, match=r"valid_\d\.wav channel 0: expected an impulse response, got silence"):
+        generate(tmp_path / "data", world, {"train": 1, "valid": 1}, 1)
+    assert not (tmp_path / "data").exists()
+    generate(tmp_path / "data", world, {"train": 1}, 1)
+
+
+@pytest.mark.parametrize("cluster", ["locl", "tcp://here", "127.0.0.1:8786", ""])
+def test_what_is_no_cluster_writes_nothing(cluster: str, corpora: Corpora, recipe: Recipe, tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="cluster: expected local or tcp://host:port, got"):
+        generate(tmp_path / "data", tiny_world(corpora, recipe), {"train": 1}, 1, cluster=cluster)
+    assert not (tmp_path / "data").exists()
+
+
+def test_shards_that_are_called_broken_are_made_again(corpora: Corpora, recipe: Recipe, tmp_path: Path) -> None:
+    out, world = tmp_path / "data", tiny_world(corpora, recipe)
+    generate(out, world, {"train": 2, "valid": 1}, 1)
+    before, seen = hashes(out), []
+    path = out / "train" / "shard-00000" / "train-000001.wav"
+    path.write_bytes(b"something else")
+    told = frozenset({out / "train" / "shard-00000", out / "test" / "shard-00000"})
+    generate(out, world, {"train": 2, "valid": 1}, 1, lambda done, total: seen.append((done, total)), broken=told)
+    assert seen == [(1, 3), (3, 3)]
+    assert hashes(out) == before

@@ -166,11 +166,30 @@ def test_what_a_carrier_cannot_be_joined_with(carrier: Carrier, part: dict[str, 
 
 
 @pytest.mark.parametrize("moves", [{"target_share": 0.1}, {"interferer_share": 0.1}, {"turn_share": 0.1}])
-def test_who_moves_does_not_get_another_tail_at_every_place(moves: dict[str, Any]) -> None:
-    thinned = Acoustics(tail_density=4.0)
-    Recipe(acoustics=thinned, motion=Motion(speed=[0.1, 0.2]))
-    with pytest.raises(ValueError, match=r"^motion: expected no acoustics\.tail_density with it, got 4$"):
-        Recipe(acoustics=thinned, motion=Motion(**moves))
+@pytest.mark.parametrize(
+    ("acoustics", "message"),
+    [
+        (Acoustics(tail_density=4.0), r"^motion: expected no acoustics\.tail_density with it, got 4\.0$"),
+        (
+            Acoustics("pyroomacoustics", ray_tracing=True),
+            r"^motion: expected no acoustics\.ray_tracing with it, got True",
+        ),
+    ],
+)
+def test_who_moves_does_not_get_another_tail_at_every_place(
+    moves: dict[str, Any], acoustics: Acoustics, message: str
+) -> None:
+    Recipe(acoustics=acoustics, motion=Motion(speed=[0.1, 0.2]))
+    with pytest.raises(ValueError, match=message):
+        Recipe(acoustics=acoustics, motion=Motion(**moves))
+
+
+@pytest.mark.parametrize("name", ["wall_distance", "target_distance", "interferer_distance"])
+def test_nothing_has_its_place_inside_the_carrier(name: str) -> None:
+    value = 0.2 if name == "wall_distance" else [0.2, 1.0]
+    Recipe(carrier=Carrier(sphere_radius=0.15), **{name: value})
+    with pytest.raises(ValueError, match=rf"^carrier\.sphere_radius: expected less than {name}, 0\.2 m, got"):
+        Recipe(carrier=Carrier(sphere_radius=0.2), **{name: value})
 
 
 def test_a_body_is_one_or_the_other() -> None:

@@ -16,6 +16,7 @@ from simulate.decay import measure_rt60
 from simulate.interpolation import LEAD
 from simulate.rir import FittedRoom, RoomResponse, fit_room, room_responses
 from simulate.room import Acoustics, Room
+from simulate.walls import Walls
 
 RATE = 16000
 DIM = np.array([4.0, 3.5, 2.6])
@@ -42,7 +43,7 @@ def both_engines(rt60: float, **acoustics: Any) -> tuple[RoomResponse, RoomRespo
     """The fast engine's and the reference's responses of a room with the same walls."""
     fitted = fit_room(Room(DIM, rt60, Acoustics(**acoustics)), SOURCES, MICS, RATE)
     room = Room(DIM, rt60, Acoustics("pyroomacoustics", **acoustics))
-    rooms = (fitted, FittedRoom(room, fitted.reflection, fitted.rt60, RATE))
+    rooms = (fitted, FittedRoom(room, fitted.walls, RATE))
     fast, slow = (RoomResponse(r.full(SOURCES, MICS), r.direct(SOURCES, MICS), r.rt60, r.engine) for r in rooms)
     assert (fast.engine, slow.engine) == ("ism", f"pyroomacoustics {pyroomacoustics.__version__}")
     return fast, slow
@@ -220,9 +221,8 @@ def test_a_directional_source_excites_less_reverberation() -> None:
     """By the directivity factor of a cardioid, 4.8 dB in a diffuse field."""
     ratios = []
     for name in ("omnidirectional", "cardioid"):
-        room = FittedRoom(
-            Room(DIM, 0.2, Acoustics("pyroomacoustics", directivity=name)), np.full((1, 6), 0.8), 0.2, RATE
-        )
+        walls = Walls(np.full((1, 6), 0.8), np.array([0.2]))
+        room = FittedRoom(Room(DIM, 0.2, Acoustics("pyroomacoustics", directivity=name)), walls, RATE)
         response = RoomResponse(room.full(SOURCES, MICS), room.direct(SOURCES, MICS), 0.2, room.engine)
         ratios.append(drr_db(response))
         assert response.full.shape == (2, 3, LEAD + 3200)

@@ -17,6 +17,7 @@ from arrayse.mixture import Mixture, mean_power
 from simulate.convolution import convolve
 from simulate.devices import DeviceRecipe
 from simulate.excerpts import read_excerpt
+from simulate.interpolation import LEAD
 from simulate.measured import load_rooms, measured_responses
 from simulate.recipe import Background, Carrier, Motion, Recipe
 from simulate.render import render
@@ -83,7 +84,7 @@ def test_who_leaves_late_is_at_rest_before(corpora: Corpora, recipe: Recipe) -> 
         walks: list[list[list[float]]] = [[], []]
         walks[source] = [start.tolist(), (start + 0.2 * (centre - start)).tolist()]
         moved = rendered(replace(scene, place=replace(place, source_walks=walks)))
-        before, after = slice(0, RATE // 4 - 50), slice(RATE * 3 // 8, None)
+        before, after = slice(0, RATE // 5), slice(RATE * 3 // 8, None)  # the first faded point lies between
         wave, expected = getattr(moved, stem), getattr(still, stem)
         level = np.vdot(wave[:, before], expected[:, before]) / np.vdot(wave[:, before], wave[:, before])
         error = np.abs(level * wave - expected)
@@ -106,11 +107,12 @@ def test_who_walks_is_heard_from_where_it_was_and_who_turns_where_it_is(
     scene = replace(scene, place=place)
     responder, mixture = PlaceResponder(place, GEOMETRY, RATE), rendered(scene)
     for source, stem in ((0, mixture.speech), (1, mixture.noise)):
-        dry, way = read_excerpt(scene.source_excerpts[source], RATE, scene.n_samples), responder.on_the_way(source)
-        moment = np.arange(scene.n_samples) / scene.n_samples * (len(way.full) - 1)
-        fades = np.maximum(0, 1 - np.abs(moment - np.arange(len(way.full))[:, None]))
+        dry = read_excerpt(scene.source_excerpts[source], RATE, scene.n_samples)
+        responses = np.concatenate([block.full for block in responder.on_the_way(source)])
+        moment = np.arange(scene.n_samples) / scene.n_samples * (len(responses) - 1)
+        fades = np.maximum(0, 1 - np.abs(moment - np.arange(len(responses))[:, None]))
         emitted = fades * dry if walks else np.repeat(dry[None], len(fades), axis=0)
-        received = convolve(emitted, way.full, way.lead)
+        received = convolve(emitted, responses, LEAD)
         expected = np.sum(received if walks else fades[:, None] * received, axis=0)
         gain = np.sqrt(mean_power(stem[2]) / mean_power(expected[2]))
         np.testing.assert_allclose(stem, gain * expected, atol=1e-4 * np.abs(stem).max())
@@ -162,12 +164,13 @@ def test_a_scene_in_which_all_moves_is_repeatable(corpora: Corpora, recipe: Reci
 def test_scenes_of_every_engine_are_whole_and_repeatable(
     corpora: Corpora, recipe: Recipe, acoustics: Acoustics
 ) -> None:
-    motion = Motion(target_share=1.0, speed=[0.1, 0.1])
+    motion = Motion() if acoustics.ray_tracing else Motion(target_share=1.0, speed=[0.1, 0.1])
     scene = drawn(corpora, replace(recipe, rt60=[0.16, 0.17]), acoustics=acoustics, motion=motion)
     assert Scene.from_dict(json.loads(json.dumps(scene.to_dict()))) == scene
     mixture, measured = render(scene, GEOMETRY)
     assert measured["engine"].startswith(acoustics.engine)
-    assert measured["rt60_measured"] == pytest.approx(placed(scene).rt60, rel=0.02)
+    assert measured["rt60_measured"] == pytest.approx(placed(scene).rt60, rel=0.05 if acoustics.band_rt60 else 0.02)
+    assert ("band_rt60_measured" in measured) == bool(acoustics.band_rt60)
     assert measured["snr_db_measured"] == pytest.approx(scene.snr_db, abs=1e-4)
     assert power_db(mixture.speech[2]) == pytest.approx(scene.level_dbfs, abs=1e-3)
     assert np.corrcoef(mixture.speech[2], mixture.target[2])[0, 1] > 0.3
