@@ -33,7 +33,7 @@ from simulate.corpus import load_corpus
 from simulate.description import open_world
 from simulate.generate import generate
 from simulate.measured import load_rooms
-from simulate.recipe import recipe_from
+from simulate.recipe import Recipe, recipe_from
 from simulate.scene import World
 from simulate.verify import repair, verify
 
@@ -85,10 +85,24 @@ def build_world(values: Values) -> World:
         recipe = recipe_from(values["recipe"])
     except ValueError as error:
         raise ConfigError(f"recipe.{error}") from None
+    _check_rooms(values, recipe)
     geometry, rate = read_array(values["array"]), values["sample_rate"]
     speech, noise = (load_corpus(values[kind], kind, rate) for kind in ("speech", "noise"))
     rooms = values["rooms"] and load_rooms(values["rooms"], rate, geometry.n_mics, values["room_channels"])
     return World(recipe, geometry, speech, noise, values["seed"], rooms)
+
+
+def _check_rooms(values: Values, recipe: Recipe) -> None:
+    """Raises ConfigError for keys that could do nothing: measured rooms are as they were measured."""
+    if values["rooms"] is None:
+        if values["room_channels"] is not None:
+            raise ConfigError("room_channels: expected rooms=FOLDER with it, got none")
+        return
+    for name in ("acoustics", "motion", "carrier"):
+        if getattr(recipe, name) != getattr(Recipe(), name):
+            raise ConfigError(f"recipe.{name}: expected the default with rooms={values['rooms']}, got other values")
+    if recipe.device.position_mm:
+        raise ConfigError(f"recipe.device.position_mm: expected 0 with rooms, got {recipe.device.position_mm:g}")
 
 
 def run_train(values: Values, progress: ProgressCallback, say: Callable[[str], None]) -> Path:

@@ -1,8 +1,8 @@
 """The reference engine: pyroomacoustics' image sources, ray tracing, polygonal rooms and directional sources.
 
 Facts about it that this file deals with: its result depends on the number of threads, it high-passes by default, and
-it delays everything by half of its fractional-delay filter. What it cannot do: tails by ray tracing are independent at
-any two microphones, however close they are, and a source without a line of sight still has a direct path.
+it delays everything by half of its fractional-delay filter, and tails by ray tracing are independent at any two
+microphones, however close they are. What it cannot do: a source without a line of sight still has a direct path.
 """
 
 from __future__ import annotations
@@ -12,9 +12,11 @@ from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
+import scipy.fft
 
 from arrayse.geometry import SPEED_OF_SOUND
 from simulate.interpolation import LEAD
+from simulate.noise import mix_isotropic
 from simulate.room import OCTAVE_BANDS, Room
 
 RAY_TRACING_ORDER = 3
@@ -60,7 +62,9 @@ def image_responses(
         (n_sources, n_mics, LEAD + n_taps) float32; index LEAD is the moment of emission.
     """
     with reference_settings():
-        order = RAY_TRACING_ORDER if room.acoustics.ray_tracing else max_order(room, n_taps / sample_rate)
+        if room.acoustics.ray_tracing:
+            return _ray_traced(room, reflection, sources, mics, sample_rate, n_taps)
+        order = max_order(room, n_taps / sample_rate)
         return _responses(room, reflection, order, sources, mics, sample_rate, n_taps)
 
 
@@ -101,6 +105,24 @@ def reference_settings() -> Iterator[None]:
         generator._rng = rng
 
 
+def _ray_traced(
+    room: Room, reflection: np.ndarray, sources: np.ndarray, mics: np.ndarray, sample_rate: int, n_taps: int
+) -> np.ndarray:
+    """Image sources of low order, and a tail by ray tracing with the coherence of a diffuse field.
+
+    The engine draws the tails of any two microphones independently, as if they were far apart; mixed, they have at
+    every frequency the coherence that the distances between the microphones give a spherically isotropic field.
+    """
+    places = (reflection, RAY_TRACING_ORDER, sources, mics, sample_rate, n_taps)
+    whole = _responses(room, *places)
+    early = _responses(room, *places, rays=False)
+    n_fft = scipy.fft.next_fast_len(whole.shape[-1], real=True)
+    tails = scipy.fft.rfft(whole - early, n_fft)
+    for tail in tails:
+        mix_isotropic(tail, mics, sample_rate / n_fft, "spherical")
+    return early + scipy.fft.irfft(tails, n_fft)[..., : whole.shape[-1]]
+
+
 def _responses(
     room: Room,
     reflection: np.ndarray,
@@ -109,8 +131,9 @@ def _responses(
     mics: np.ndarray,
     sample_rate: int,
     n_taps: int,
+    rays: bool = True,
 ) -> np.ndarray:
-    built = _build(room, 1 - reflection**2, order, sample_rate)
+    built = _build(room, 1 - reflection**2, order, sample_rate, rays and room.acoustics.ray_tracing and order > 0)
     for source in sources:
         built.add_source(source, directivity=_directivity(room, mics.mean(axis=0) - source))
     built.add_microphone_array(mics.T)
@@ -123,8 +146,8 @@ def _responses(
     return responses
 
 
-def _build(room: Room, absorption: np.ndarray, order: int, sample_rate: int) -> Any:
-    """The engine's room with energy absorption (n_bands, 6)."""
+def _build(room: Room, absorption: np.ndarray, order: int, sample_rate: int, rays: bool) -> Any:
+    """The engine's room with energy absorption (n_bands, 6), with ray tracing or without."""
     import pyroomacoustics
 
     def material(coefficients: np.ndarray) -> Any:
@@ -133,7 +156,6 @@ def _build(room: Room, absorption: np.ndarray, order: int, sample_rate: int) -> 
         table = {"coeffs": coefficients.tolist(), "center_freqs": list(OCTAVE_BANDS), "description": "by octave"}
         return pyroomacoustics.Material(table)
 
-    rays = room.acoustics.ray_tracing and order > 0
     common = {"fs": sample_rate, "max_order": order, "ray_tracing": rays, "air_absorption": False}
     if room.acoustics.floor_plan is None:
         walls = {name: material(absorption[:, wall]) for wall, name in enumerate(WALL_NAMES)}

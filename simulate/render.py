@@ -11,7 +11,7 @@ from arrayse.geometry import ArrayGeometry
 from arrayse.mixture import Mixture, mean_power, snr_db, snr_gain
 from simulate.convolution import convolve, mix_images
 from simulate.devices import place_mics, record, self_noise
-from simulate.excerpts import Excerpt, read_excerpt
+from simulate.excerpts import read_excerpt
 from simulate.interpolation import LEAD
 from simulate.motion import convolve_moving
 from simulate.noise import babble, diffuse_noise, sensor_noise
@@ -95,7 +95,7 @@ def _noise(
     ref = geometry.ref_mic
     noise = _interferers(scene, responder, dry, ref)
     places = place_mics(geometry.positions, scene.device)
-    tracks = np.stack([_track(scene, track) for track in scene.diffuse_excerpts])
+    tracks = diffuse_tracks(scene)
     if len(places) == 1 and scene.background.source != "stationary":
         diffuse = tracks  # one microphone needs no coherence
     else:
@@ -135,10 +135,13 @@ def _interferers(scene: Scene, responder: Responder, dry: np.ndarray, ref: int) 
     return noise
 
 
-def _track(scene: Scene, voices: list[Excerpt]) -> np.ndarray:
-    """One noise recording, or the babble of several voices, (n_samples,)."""
-    waves = [read_excerpt(voice, scene.sample_rate, scene.n_samples) for voice in voices]
-    return babble(np.stack(waves)) if len(waves) > 1 else waves[0]
+def diffuse_tracks(scene: Scene) -> np.ndarray:
+    """What the diffuse noise is made of: a noise recording or the babble of several voices each, (n, n_samples)."""
+    tracks = []
+    for voices in scene.diffuse_excerpts:
+        waves = np.stack([read_excerpt(voice, scene.sample_rate, scene.n_samples) for voice in voices])
+        tracks.append(babble(waves) if len(waves) > 1 else waves[0])
+    return np.stack(tracks)
 
 
 def _with_sensors(scene: Scene, noise: np.ndarray, ref: int, rng: np.random.Generator) -> np.ndarray:

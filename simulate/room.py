@@ -36,7 +36,7 @@ class Acoustics:
         walls: relative absorption (exponent of the energy reflection) of west, east, south, north, floor, ceiling.
         band_rt60: [octave band in Hz, factor of RT60] pairs; bands that are not named have the factor 1. With any pair
             RT60 is fitted in every octave, without in the whole.
-        ray_tracing: reflections beyond the third order by ray tracing, independent at every microphone.
+        ray_tracing: reflections beyond the third order by ray tracing, with the coherence of a diffuse field.
         directivity: of the sources, which face the array.
         floor_plan: corners [x, y] in metres of a room that is no shoebox, anticlockwise; needs ``ray_tracing``; the
             height is drawn.

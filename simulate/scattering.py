@@ -21,14 +21,17 @@ import scipy.fft
 from arrayse.geometry import SPEED_OF_SOUND
 from simulate.bands import band_weights
 from simulate.bodies import Body
+from simulate.compiled.rings import RING_STEPS_BITS, accumulate, deposit_ring, ring_directions
+from simulate.compiled.vectors import RING_TAPS
+from simulate.images import check_places, checked_walls, image_orders, image_places, image_products
 from simulate.interpolation import LEAD, filter_spectrum
-from simulate.rings import accumulate, deposit, kernel_spectrum, kernel_table, ring_directions
+from simulate.kernel import Kernel
+
+KERNEL = Kernel(RING_TAPS, 1.25, 16.0, RING_STEPS_BITS)
+"""A coarser grid than that of free air, since there is one for every direction; its error is about -80 dB."""
 
 BAND = 1.1
 """Highest frequency that is computed, over half of the sample rate: the interpolation filter has ended there."""
-
-OVERSAMPLING = 1.5
-"""Cells of the grid a sample."""
 
 LEAST_DIRECTIONS = 50
 
@@ -43,58 +46,36 @@ def body_responses(
     sample_rate: int,
     n_taps: int,
     n_directions: int = 1000,
-    max_density: float | None = None,
-    rng_seed: int = 0,
     bands: np.ndarray | None = None,
 ) -> np.ndarray:
     """Responses of a shoebox room at the microphones of a body: all images within ``n_taps`` samples of its origin.
 
     Args:
-        room_dim: (3,) metres.
-        reflection: pressure reflection coefficients of the walls x = 0, x = Lx, y = 0, y = Ly, z = 0, z = Lz:
-            (6,), or (n_bands, 6) with ``bands``.
-        sources: (n_sources, 3) metres, inside the room.
+        room_dim, reflection, sources, sample_rate, n_taps, bands: as in :func:`simulate.ism.image_responses`.
         centre: (3,) metres, where the array's origin is.
         yaw_deg: azimuth in the room of the array's front, in degrees; (n_sources,) if it differs, as when the
             sources are places on the way of one while the array turns.
         body: what the microphones are on.
-        sample_rate: Hz.
-        n_taps: samples from the moment of emission on.
         n_directions: about so many for the reflections. The error falls by 11 dB with every doubling; equal errors
             need a number in proportion to the square of the body's size.
-        max_density: images per sample, from where on only a random part of them is kept, louder in turn, as in
-            :func:`simulate.ism.image_responses`; None: all. The time that long rooms take grows with its first
-            power, not the third.
-        rng_seed: of that choice, which is the same for all sources.
-        bands: (n_bands,) octave centre frequencies in Hz, ascending.
 
     Returns:
         (n_sources, n_mics, LEAD + n_taps) float32; index LEAD is the moment of emission.
 
     Raises:
-        ValueError: shapes that do not fit each other, a place outside the room, a source in the place of the
-            body, too few directions.
+        ValueError: as there; a source in the place of the body, too few directions.
     """
     room_dim, sources, centre = (np.asarray(array, dtype=np.float64) for array in (room_dim, sources, centre))
-    walls = np.atleast_2d(np.asarray(reflection, dtype=np.float64))
-    _check(room_dim, walls, sources, centre, bands, n_directions)
+    walls = checked_walls(reflection, bands)
+    check_places("sources", sources, room_dim)
+    check_places("centre", centre[None], room_dim)
+    if n_directions < LEAST_DIRECTIONS:
+        raise ValueError(f"n_directions: expected {LEAST_DIRECTIONS} or more, got {n_directions}")
     circle = _circle(body, sample_rate, n_taps)
-    weights = _weights(circle, bands)
-    reach = n_taps * SPEED_OF_SOUND / sample_rate
-    limits = reach, _thin_from(room_dim, max_density, sample_rate), rng_seed
-    times = OVERSAMPLING * LEAD, OVERSAMPLING * sample_rate / SPEED_OF_SOUND, kernel_table()
-    yaws = np.broadcast_to(np.radians(yaw_deg), len(sources))
-    images = [_image_tables(room_dim, walls, source, centre, reach) for source in sources]
-    n_rings = round(math.sqrt(n_directions * math.pi / 4))
     total = _direct_spectra(sources, centre, yaw_deg, body, circle, n_taps)
-    for ring in range(n_rings):
-        directions = ring_directions(ring, n_rings)
-        transfer = body.transfer(directions, circle.frequencies)
-        for pressure, tables, yaw in zip(total, images, yaws, strict=True):
-            arrivals = np.zeros((len(walls), len(directions), circle.n_cells), dtype=np.float32)
-            deposit(arrivals, ring, n_rings, *tables, *limits, yaw, *times)
-            spectra = (scipy.fft.rfft(arrivals)[..., : transfer.shape[-1]] * weights).sum(axis=0)
-            accumulate(pressure, spectra, transfer)
+    images = _Images(room_dim, walls, sources, centre, n_taps * SPEED_OF_SOUND / sample_rate)
+    yaws = np.broadcast_to(np.radians(yaw_deg), len(sources))
+    _add_reflections(total, images, yaws, body, circle, n_directions, bands)
     return circle.responses(total, n_taps)
 
 
@@ -125,7 +106,7 @@ class _Circle:
     @property
     def n_cells(self) -> int:
         """Length of the grid."""
-        return int(OVERSAMPLING * self.length)
+        return int(KERNEL.oversampling * self.length)
 
     def responses(self, spectra: np.ndarray, n_taps: int) -> np.ndarray:
         """Filters and transforms back: (n_sources, n_mics, n_freqs) → (n_sources, n_mics, LEAD + n_taps) float32."""
@@ -139,7 +120,7 @@ class _Circle:
 
 def _weights(circle: _Circle, bands: np.ndarray | None) -> np.ndarray:
     """What spectra of the grid are multiplied with before bands are added, (n_bands, 1, n_freqs) float32."""
-    kernel = kernel_spectrum(circle.frequencies / (OVERSAMPLING * circle.sample_rate))
+    kernel = KERNEL.spectrum(circle.frequencies / circle.sample_rate)
     weights = np.ones((1, 1)) if bands is None else band_weights(circle.frequencies, np.asarray(bands, dtype=float))
     return (weights / kernel).astype(np.float32)[:, None]
 
@@ -170,48 +151,45 @@ def _direct_spectra(
     return (wave[:, None] * body.transfer(directions, circle.frequencies)).astype(np.complex64)
 
 
-def _image_tables(
-    room_dim: np.ndarray, walls: np.ndarray, source: np.ndarray, centre: np.ndarray, reach: float
-) -> tuple[tuple[np.ndarray, ...], tuple[np.ndarray, ...]]:
-    """Per axis the offsets (n_images,) in metres of the images and their gains (n_bands, n_images).
-
-    A room's images are all triples of one per axis (Allen and Berkley, JASA 65, 1979). The source itself comes first.
-    """
-    offsets, gains = [], []
-    for axis, side in enumerate(room_dim):
-        count = math.ceil(reach / (2 * side)) + 1
-        number = np.array([0, *range(1, count + 1), *range(-count, 0)])
-        low, high = walls[:, 2 * axis, None], walls[:, 2 * axis + 1, None]
-        moved, mirrored = 2 * side * number + source[axis], 2 * side * number - source[axis]
-        offsets.append(np.concatenate([moved, mirrored]) - centre[axis])
-        by_moving = low ** np.abs(number) * high ** np.abs(number)
-        by_mirror = low ** np.abs(number - 1) * high ** np.abs(number)
-        gains.append(np.concatenate([by_moving, by_mirror], axis=1))
-    return tuple(offsets), tuple(gains)
+# --- reflections --------------------------------------------------------------------------------------------
 
 
-def _thin_from(room_dim: np.ndarray, max_density: float | None, sample_rate: int) -> float:
-    """Metres from where on there are more images per sample than ``max_density``."""
-    if max_density is None:
-        return math.inf
-    if not max_density > 0:
-        raise ValueError(f"max_density: expected images per sample above 0, got {max_density:g}")
-    return math.sqrt(max_density * float(np.prod(room_dim)) * sample_rate / (4 * np.pi * SPEED_OF_SOUND))
+class _Images:
+    """Images of several sources within ``reach`` metres of a centre."""
+
+    def __init__(
+        self, room_dim: np.ndarray, walls: np.ndarray, sources: np.ndarray, centre: np.ndarray, reach: float
+    ) -> None:
+        orders = [image_orders(side, reach) for side in room_dim]
+        self.reach = reach
+        self.sources = tuple(len(order) for order in orders)  # moved by order 0: the source itself
+        pairs = walls.reshape(-1, 3, 2).swapaxes(0, 1)
+        self.products = tuple(image_products(pair, order) for pair, order in zip(pairs, orders, strict=True))
+        self.offsets = [
+            tuple(image_places(*along) - place for *along, place in zip(source, room_dim, orders, centre, strict=True))
+            for source in sources
+        ]
 
 
-def _check(
-    room_dim: np.ndarray,
-    walls: np.ndarray,
-    sources: np.ndarray,
-    centre: np.ndarray,
-    bands: np.ndarray | None,
+def _add_reflections(
+    total: np.ndarray,
+    images: _Images,
+    yaws: np.ndarray,
+    body: Body,
+    circle: _Circle,
     n_directions: int,
+    bands: np.ndarray | None,
 ) -> None:
-    expected = (1 if bands is None else len(bands), 6)
-    if walls.shape != expected or not (np.abs(walls) <= 1).all():
-        raise ValueError(f"reflection: expected {expected} numbers from -1 to 1, got {walls.tolist()}")
-    for what, places in (("sources", sources), ("centre", centre[None])):
-        if places.ndim != 2 or places.shape[1] != 3 or not ((places > 0) & (places < room_dim)).all():
-            raise ValueError(f"{what}: expected places inside the room {room_dim.tolist()} m, got {places.tolist()}")
-    if n_directions < LEAST_DIRECTIONS:
-        raise ValueError(f"n_directions: expected {LEAST_DIRECTIONS} or more, got {n_directions}")
+    """Adds to ``total`` (n_sources, n_mics, n_freqs) all images but for the sources themselves."""
+    weights = _weights(circle, bands)
+    n_rings = round(math.sqrt(n_directions * math.pi / 4))
+    times = KERNEL.oversampling * LEAD, KERNEL.oversampling * circle.sample_rate / SPEED_OF_SOUND
+    for ring in range(n_rings):
+        directions = ring_directions(ring, n_rings)
+        transfer = np.ascontiguousarray(body.transfer(directions, circle.frequencies), dtype=np.complex64)
+        for pressure, offsets, yaw in zip(total, images.offsets, yaws, strict=True):
+            arrivals = np.zeros((len(weights), len(directions), circle.n_cells), dtype=np.float32)
+            tables = offsets, images.products, images.sources
+            deposit_ring(arrivals, KERNEL.table, *tables, ring, n_rings, yaw, images.reach, *times)
+            spectra = (scipy.fft.rfft(arrivals)[..., : transfer.shape[-1]] * weights).sum(axis=0)
+            accumulate(pressure, spectra, transfer)

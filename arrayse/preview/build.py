@@ -22,18 +22,18 @@ from arrayse.report.preview_scene import (
     PreviewScene,
     PreviewSource,
 )
+from simulate.bodies import Body, isotropic_covariance
 from simulate.corpus import Corpus, label_of
 from simulate.decay import energy_decay_db, measure_rt60
 from simulate.devices import place_mics
-from simulate.excerpts import read_excerpt
 from simulate.layout import turned
-from simulate.noise import FIELDS, babble, diffuse_noise
-from simulate.render import render
-from simulate.respond import responder_of
+from simulate.noise import FIELDS, diffuse_noise
+from simulate.render import diffuse_tracks, render
+from simulate.respond import build_body, responder_of
 from simulate.room import Room
 from simulate.scene import Place, Scene, World, draw_scene
 
-COHERENCE = 4
+COHERENCE = 9
 """After the numbers of a scene: starts the generator of the noise whose coherence is measured."""
 
 COHERENCE_SECONDS = 24.0
@@ -194,6 +194,7 @@ def _response(scene: Scene, geometry: ArrayGeometry) -> PreviewResponse:
 def _coherence(scene: Scene, geometry: ArrayGeometry) -> PreviewCoherence:
     """Measured on fresh draws of the scene's diffuse noise, as long as the scene each."""
     field, rate = scene.background.coherence, scene.sample_rate
+    body = None if scene.place is None else build_body(scene.place.carrier, geometry)
     places = place_mics(geometry.positions, scene.device)
     flat = places * ([1, 1, 0] if field == "cylindrical" else [1, 1, 1])  # what the field depends on
     distances = pairwise_distances(flat)
@@ -208,16 +209,22 @@ def _coherence(scene: Scene, geometry: ArrayGeometry) -> PreviewCoherence:
         frequencies=frequencies,
         pairs=pairs,
         distances=distances[first, second],
-        measured=real_coherence(_diffuse_draws(scene, places, n_draws), pairs, n_fft),
-        theory=FIELDS[field](places, frequencies)[:, first, second].T,
+        measured=real_coherence(_diffuse_draws(scene, places, body, n_draws), pairs, n_fft),
+        theory=_theory(places, body, field, frequencies)[:, first, second].T,
     )
 
 
-def _diffuse_draws(scene: Scene, places: np.ndarray, n_draws: int) -> Iterator[np.ndarray]:
+def _theory(places: np.ndarray, body: Body | None, field: str, frequencies: np.ndarray) -> np.ndarray:
+    """Real part of the coherence of the field, (n_freqs, n_mics, n_mics)."""
+    if body is None:
+        return FIELDS[field](places, frequencies)
+    covariance = isotropic_covariance(body, frequencies, field)
+    power = np.einsum("fmm->fm", covariance).real
+    return covariance.real / np.sqrt(power[:, :, None] * power[:, None, :])
+
+
+def _diffuse_draws(scene: Scene, places: np.ndarray, body: Body | None, n_draws: int) -> Iterator[np.ndarray]:
     rng = np.random.default_rng([*scene.seed, COHERENCE])
-    tracks = []
-    for track in scene.diffuse_excerpts:
-        waves = np.stack([read_excerpt(voice, scene.sample_rate, scene.n_samples) for voice in track])
-        tracks.append(babble(waves) if len(waves) > 1 else waves[0])
+    tracks = diffuse_tracks(scene)
     for _ in range(n_draws):
-        yield diffuse_noise(np.stack(tracks), places, scene.sample_rate, rng, scene.background.coherence)
+        yield diffuse_noise(tracks, places, scene.sample_rate, rng, scene.background.coherence, body)

@@ -9,7 +9,10 @@ from numba import types
 from numba.extending import intrinsic
 
 TAPS = 4
-"""Cells of the grid that an image is spread over: one vector of 128 bits."""
+"""Cells of the fine grid of free air that an image is spread over: one vector of 128 bits."""
+
+RING_TAPS = 8
+"""Cells of the coarse grids of directions that an image is spread over: one vector of 256 bits."""
 
 BANDS = 8
 """Octave bands that a grid holds side by side: one vector of 256 bits."""
@@ -18,25 +21,31 @@ _FAST = ("fast",)
 _intrinsic: Any = intrinsic  # its own annotations know nothing of the first argument
 
 
-@_intrinsic
-def add_taps(typing: Any, grid: Any, cell: Any, table: Any, entry: Any, size: Any) -> Any:
-    """``grid[cell : cell + TAPS] += size * table[entry : entry + TAPS]`` on flat float32 arrays, unchecked."""
+def _adder(taps: int) -> Any:
+    """Compiled ``grid[cell : cell + taps] += size * table[entry : entry + taps]`` on flat float32 arrays, unchecked."""
 
-    def code(context: Any, builder: Any, signature: Any, values: Any) -> Any:
-        vector = ir.VectorType(ir.FloatType(), TAPS)
-        data = [context.make_array(signature.args[k])(context, builder, values[k]).data for k in (0, 2)]
-        kernel = builder.load(_place(builder, data[1], values[3], vector), align=4)
-        _add(builder, data[0], values[1], builder.fmul(_repeat(builder, values[4], vector), kernel, flags=_FAST))
-        return context.get_dummy_value()
+    @_intrinsic
+    def add(typing: Any, grid: Any, cell: Any, table: Any, entry: Any, size: Any) -> Any:
+        def code(context: Any, builder: Any, signature: Any, values: Any) -> Any:
+            vector = ir.VectorType(ir.FloatType(), taps)
+            data = [context.make_array(signature.args[k])(context, builder, values[k]).data for k in (0, 2)]
+            kernel = builder.load(_place(builder, data[1], values[3], vector), align=4)
+            _add(builder, data[0], values[1], builder.fmul(_repeat(builder, values[4], vector), kernel, flags=_FAST))
+            return context.get_dummy_value()
 
-    return types.void(grid, cell, table, entry, size), code
+        return types.void(grid, cell, table, entry, size), code
+
+    return add
+
+
+add_taps, add_ring_taps = _adder(TAPS), _adder(RING_TAPS)
 
 
 @_intrinsic
 def add_bands(
     typing: Any, grid: Any, cell: Any, table: Any, entry: Any, walls: Any, image: Any, wall: Any, row: Any, size: Any
 ) -> Any:
-    """The same for BANDS bands side by side, each ``size * walls[image] * wall[row]`` strong; unchecked.
+    """Adds TAPS cells of BANDS bands side by side, each ``size * walls[image] * wall[row]`` strong; unchecked.
 
     ``cell``, ``image`` and ``row`` are indices of the first band.
     """
