@@ -142,8 +142,7 @@ def _rooms(
     """The files whose number of channels fits, by split and room, and how many others there are of each number."""
     path, splits, _ = find_files(source, "rir")
     total, done = sum(map(len, splits.values())), 0
-    rooms: dict[str, list[MeasuredRoom]] = {}
-    left_out: Counter[int] = Counter()
+    rooms, left_out = dict[str, list[MeasuredRoom]](), Counter[int]()
     with known_files(path, "rir") as look:
         for split, rows in splits.items():
             files: dict[str, list[tuple[Path, str]]] = {}

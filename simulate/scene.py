@@ -18,6 +18,7 @@ from simulate.recipe import Background, Carrier, Recipe
 from simulate.room import Acoustics
 
 MAX_REDRAWS = 10
+LEVELS = ("snr_db", "level_dbfs", "diffuse_db", "sensor_db")
 FRESH = 1
 """Stands between the numbers of a scene and its epoch."""
 
@@ -169,7 +170,7 @@ def draw_scene(world: World, split: str, index: int, epoch: int | None = None) -
     rngs = {part: np.random.default_rng([*seeds, part.value]) for part in Part}  # no draw depends on another part's
     n_samples = round(recipe.seconds * speech.sample_rate)
     levels, sounds, wind = rngs[Part.LEVELS], rngs[Part.SOUNDS], recipe.background.wind_db
-    drawn = {name: uniform(getattr(recipe, name), levels) for name in ("snr_db", "level_dbfs", "diffuse_db", "sensor_db")}
+    drawn = {name: uniform(getattr(recipe, name), levels) for name in LEVELS}
     n_interferers = int(levels.integers(recipe.n_interferers[0], recipe.n_interferers[1] + 1))
     device = draw_device(recipe.device, world.geometry.n_mics, world.geometry.ref_mic, rngs[Part.DEVICE])
     target = draw_excerpt(speech, split, n_samples, sounds)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import numpy as np
 import pytest
 from omegaconf import OmegaConf
 
@@ -12,7 +13,10 @@ from arrayse.kd import METHODS, build_term
 from arrayse.models import build_enhancer
 from arrayse.quickstart import TRAININGS
 from arrayse.train import FitSettings
+from arrayse.verbs import build_world
 from simulate.recipe import recipe_from
+from simulate.render import render
+from simulate.scene import draw_scene
 
 ROOT = Path(__file__).parents[1]
 FILES = sorted([*config_root().glob("*/*.yaml"), *ROOT.glob("experiments/*/*.yaml")])
@@ -33,6 +37,21 @@ def kind_of(path: Path) -> str:
     return next(
         kind for key, kind in {"distill": "distill", "recipe": "simulate", "model": "train"}.items() if key in keys
     )
+
+
+@pytest.mark.parametrize("name", [path.stem for path in sorted((config_root() / "simulate").glob("*.yaml"))])
+def test_a_simulate_config_makes_scenes(name: str, tiny_corpus: Path) -> None:
+    """Merged after the office, shortened: what it says can be drawn and rendered."""
+    base = [] if name in ("office", "quickstart") else ["office"]
+    small = ["recipe.seconds=0.3", "recipe.rt60=[0.25,0.25]", "recipe.n_interferers=[1,1]"]
+    if name == "babble":
+        small.append("recipe.background.n_voices=1")
+    places = [f"speech={tiny_corpus}", f"noise={tiny_corpus}", "out=unused"]
+    world = build_world(read_config("simulate", [*base, name, *places, *small]))
+    scene = draw_scene(world, "train", 0)
+    mixture, measured = render(scene, world.geometry)
+    assert measured["rt60_measured"] == pytest.approx(0.25, rel=0.02)
+    assert np.isfinite(mixture.noisy).all()
 
 
 @pytest.mark.parametrize("path", FILES, ids=lambda path: f"{path.parent.name}/{path.stem}")

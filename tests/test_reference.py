@@ -9,11 +9,13 @@ from typing import Any
 import numpy as np
 import pyroomacoustics
 import pytest
+from scipy.signal import csd
 
 from arrayse.geometry import SPEED_OF_SOUND
 from simulate import reference
 from simulate.decay import measure_rt60
 from simulate.interpolation import LEAD
+from simulate.noise import spherical_coherence
 from simulate.rir import FittedRoom, RoomResponse, fit_room, room_responses
 from simulate.room import Acoustics, Room
 from simulate.walls import Walls
@@ -241,6 +243,21 @@ def test_ray_tracing_gives_the_asked_rt60_and_leaves_the_direct_path(floor_plan:
     arrivals = LEAD + (np.linalg.norm(source - mics, axis=1) * RATE / SPEED_OF_SOUND).astype(int)
     for full, direct, arrival in zip(response.full[0], response.direct[0], arrivals, strict=True):
         assert np.abs(full[: arrival + 20] - direct[: arrival + 20]).max() < 0.1 * np.abs(direct).max()
+
+
+def test_traced_tails_have_the_coherence_of_a_diffuse_field() -> None:
+    """In the mean over sources, between microphones 2 and 10 cm apart."""
+    room = Room(DIM, 0.4, Acoustics("pyroomacoustics", ray_tracing=True))
+    mics = np.array([1.6, 1.4, 1.2]) + np.array([[0, 0, 0], [0.02, 0, 0], [0, 0.1, 0]])
+    sources = np.random.default_rng(0).uniform([2.2, 0.5, 0.5], [3.5, 3.0, 2.1], (6, 3))
+    responses = reference.image_responses(room, np.full((1, 6), 0.9), sources, mics, RATE, 6400)[..., 1600:]
+    tails = responses * 10 ** (3 * np.arange(responses.shape[-1]) / RATE / 0.35)
+    hertz, cross = csd(tails[:, :, None], tails[:, None], RATE, nperseg=256)
+    power = np.real(np.einsum("smmf->smf", cross)).mean(axis=0)
+    coherence = np.real(cross).mean(axis=0) / np.sqrt(power[:, None] * power)
+    expected = np.moveaxis(spherical_coherence(mics, hertz), 0, -1)
+    band = (hertz > 100) & (hertz < 7000)
+    assert np.sqrt(np.mean((coherence - expected)[..., band] ** 2)) < 0.12
 
 
 def test_bands_are_traced_too() -> None:

@@ -16,7 +16,8 @@ from hypothesis import strategies as st
 from arrayse.geometry import ArrayGeometry, circular, glasses, pairwise_distances
 from arrayse.mixture import SPLITS
 from simulate.corpus import Corpus, load_corpus
-from simulate.recipe import Recipe
+from simulate.devices import DeviceRecipe
+from simulate.recipe import Background, Motion, Recipe
 from simulate.room import Room
 from simulate.scene import Place, Scene, World, draw_scene
 
@@ -128,6 +129,38 @@ def test_a_scene_survives_json(corpora: tuple[Corpus, Corpus]) -> None:
     assert Scene.from_dict(numbers | {"rt60_measured": 0.3}) == scene
 
 
+def test_a_part_of_the_recipe_changes_nothing_but_its_own_draws(corpora: tuple[Corpus, Corpus]) -> None:
+    """So that datasets with and without babble, walks or a device can be compared in pairs."""
+    plain = Recipe(seconds=0.5)
+    scene = draw(corpora, plain).to_dict()
+    walking = {"target_share": 1.0, "turn_share": 1.0, "speed": [0.1, 0.2]}
+    for changed, own in (
+        (replace(plain, background=Background(source="recordings")), {"background", "diffuse_excerpts"}),
+        (replace(plain, background=Background(wind_db=[0.0, 1.0])), {"background", "wind_db", "wind_speed"}),
+        (replace(plain, motion=Motion(**walking)), {"place"}),
+        (replace(plain, device=DeviceRecipe(gain_db=1.0, dead_share=1.0)), {"device"}),
+        (replace(plain, n_interferers=[4, 4]), {"place", "source_levels_db", "source_excerpts"}),
+    ):
+        other = draw(corpora, changed).to_dict()
+        assert {name for name, value in other.items() if value != scene[name]} <= own
+        if "place" in own and changed.n_interferers == plain.n_interferers:
+            assert {name for name in other["place"] if other["place"][name] != scene["place"][name]} <= {
+                "source_walks",
+                "array_turns_deg",
+            }
+
+
+def test_the_talker_is_not_in_the_babble(corpora: tuple[Corpus, Corpus]) -> None:
+    recipe = Recipe(seconds=0.3, background=Background(source="babble", n_voices=2))
+    for index in range(20):
+        scene = draw(corpora, recipe, index=index)  # of three speakers two are left
+        assert len(scene.diffuse_excerpts) == 5
+        for track in scene.diffuse_excerpts:
+            voices = [voice.group for voice in track]
+            assert scene.source_excerpts[0].group not in voices
+            assert len(set(voices)) == 2
+
+
 # --- what cannot be drawn -----------------------------------------------------------------------------------
 
 
@@ -162,7 +195,8 @@ def test_an_empty_split_is_told(corpora: tuple[Corpus, Corpus]) -> None:
         ("rt60", [0.0, 0.2], "expected values above 0, got [0.0, 0.2]"),
         ("target_distance", [-1.0, 1.0], "expected values above 0"),
         ("interferer_distance", [0.0, 1.0], "expected values above 0"),
-        ("n_interferers", [0, 2], "expected values above 0"),
+        ("n_interferers", [-1, 2], "expected values of 0 or more"),
+        ("height", [0.0, 1.0], "expected values above 0"),
     ],
 )
 def test_a_recipe_that_makes_no_sense(name: str, value: list[float], message: str) -> None:
