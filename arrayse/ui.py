@@ -20,14 +20,16 @@ from arrayse.train import ProgressCallback
 
 
 @contextmanager
-def count_bar(console: Console, title: str) -> Iterator[Callable[[int, int], None]]:
-    """A bar for (done, total); it appears with the first call, so that what is shown before stays clear."""
-    bars = _bars(console)
+def count_bar(console: Console, title: str, transient: bool = False) -> Iterator[Callable[[int, int], None]]:
+    """A bar for (done, total) that appears with the first call and ends when all is done; a transient one vanishes."""
+    bars = _bars(console, transient)
     task = bars.add_task(title, total=None)
 
     def progress(done: int, total: int) -> None:
         bars.start()
         bars.update(task, completed=done, total=total)
+        if done >= total:
+            bars.stop()
 
     try:
         yield progress
@@ -54,7 +56,7 @@ def training_bars(console: Console) -> Iterator[ProgressCallback]:
         yield progress
 
 
-def _bars(console: Console) -> Progress:
+def _bars(console: Console, transient: bool = False) -> Progress:
     columns = (
         TextColumn("{task.description}"),
         BarColumn(),
@@ -62,4 +64,4 @@ def _bars(console: Console) -> Progress:
         TimeElapsedColumn(),
         TimeRemainingColumn(),
     )
-    return Progress(*columns, console=console)
+    return Progress(*columns, console=console, transient=transient)

@@ -41,9 +41,17 @@ CONFIG = "config.yaml"
 Values = dict[str, Any]
 
 
-def run_simulate(values: Values, progress: Callable[[int, int], None], say: Callable[[str], None]) -> Path:
-    """Simulates a dataset and returns its folder, or a page about its first scenes; says what the corpora hold."""
-    world = build_world(values)
+def run_simulate(
+    values: Values,
+    progress: Callable[[int, int], None],
+    say: Callable[[str], None],
+    opening: Callable[[int, int], None] = lambda done, total: None,
+) -> Path:
+    """Simulates a dataset and returns its folder, or a page about its first scenes; says what the corpora hold.
+
+    ``opening`` is called with corpus files looked at and files in all.
+    """
+    world = build_world(values, opening)
     told = [world.speech.describe(), world.noise.describe()]
     for line in told if world.rooms is None else [*told, world.rooms.describe()]:
         say(line)
@@ -69,8 +77,9 @@ def run_verify(
     lines = []
     if findings and mend:
         before = findings
-        repair(folder, before, n_workers, progress)
+        changed = repair(folder, before, n_workers, progress)
         findings, statistics = verify(folder, n_workers, progress)
+        findings = [*changed, *findings]
         lines = [f"made again: {finding.problem}" for finding in before if finding not in findings]
     lines.append(f"{statistics.n_scenes} scenes in order")
     lines += [
@@ -79,7 +88,7 @@ def run_verify(
     return [finding.problem for finding in findings], lines
 
 
-def build_world(values: Values) -> World:
+def build_world(values: Values, opening: Callable[[int, int], None] = lambda done, total: None) -> World:
     """What scenes are drawn from, by the values of a simulate config."""
     try:
         recipe = recipe_from(values["recipe"])
@@ -87,8 +96,8 @@ def build_world(values: Values) -> World:
         raise ConfigError(f"recipe.{error}") from None
     _check_rooms(values, recipe)
     geometry, rate = read_array(values["array"]), values["sample_rate"]
-    speech, noise = (load_corpus(values[kind], kind, rate) for kind in ("speech", "noise"))
-    rooms = values["rooms"] and load_rooms(values["rooms"], rate, geometry.n_mics, values["room_channels"])
+    speech, noise = (load_corpus(values[kind], kind, rate, opening) for kind in ("speech", "noise"))
+    rooms = values["rooms"] and load_rooms(values["rooms"], rate, geometry.n_mics, values["room_channels"], opening)
     return World(recipe, geometry, speech, noise, values["seed"], rooms)
 
 

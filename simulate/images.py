@@ -19,7 +19,7 @@ def image_orders(side: float, reach: float) -> np.ndarray:
 
 def image_places(source: float, side: float, orders: np.ndarray) -> np.ndarray:
     """Where the images of a source lie along an axis in metres, (2 x n_orders,) ascending."""
-    return np.stack([2 * side * orders - source, 2 * side * orders + source], axis=1).ravel()
+    return (2 * side * orders[:, None] + (-source, source)).ravel()
 
 
 def image_products(walls: np.ndarray, orders: np.ndarray) -> np.ndarray:

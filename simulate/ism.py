@@ -3,7 +3,8 @@
 The response of a room is a sum of thousands to millions of shifted copies of one band-limiting filter. Here an
 image is four numbers added to a grid of three cells a sample (:mod:`simulate.kernel`) from tables of images along
 each axis (:mod:`simulate.images`). One transform of the grid, divided by the kernel's transform and multiplied by
-the filter's, gives all copies of the filter at once.
+the filter's, gives all copies of the filter at once. The error against the sum in double precision is -73 dB from 50 to
+7000 Hz at 16 kHz.
 
 A tail may be thinned (``max_density``): where there are more images a sample, each is kept at random with the
 probability p that leaves so many, and its amplitude divided by sqrt(p). All microphones hear the same choice. The
@@ -44,7 +45,7 @@ def image_responses(
     max_density: float | None = None,
     bands: np.ndarray | None = None,
 ) -> np.ndarray:
-    """Responses of all images within ``n_taps`` samples, each of amplitude 1/distance; -72 dB from the exact sum.
+    """Responses of all images within ``n_taps`` samples, each of amplitude 1/distance.
 
     Args:
         room_dim: (3,) metres.
@@ -92,7 +93,7 @@ def direct_responses(sources: np.ndarray, mics: np.ndarray, sample_rate: int, n_
 
 
 class _Heard:
-    """The images of a room as an array hears them; lengths are in cells of the grid.
+    """The images of a room as an array hears them.
 
     Args:
         room_dim: (3,) metres.
@@ -105,19 +106,21 @@ class _Heard:
     def __init__(
         self, room_dim: np.ndarray, walls: np.ndarray, mics: np.ndarray, sample_rate: int, n_taps: int
     ) -> None:
-        self.mics, self.centre, self.sample_rate, self.n_taps = mics, mics.mean(axis=0), sample_rate, n_taps
+        self.mics, self.sample_rate, self.n_taps, centre = mics, sample_rate, n_taps, mics.mean(axis=0)
         self.cells = OVERSAMPLING * sample_rate / SPEED_OF_SOUND  # per metre
         self.reach = n_taps * SPEED_OF_SOUND / sample_rate
-        self.guard = float(np.linalg.norm(mics - self.centre, axis=1).max()) + 1e-3  # rounding
+        self.guard = float(np.linalg.norm(mics - centre, axis=1).max()) + 1e-3  # rounding
         self.axes = np.argsort(-room_dim, kind="stable")  # the shortest side last: its rows are the longest
-        self.sides = room_dim[self.axes]
+        self.sides, self.listeners = room_dim[self.axes], np.vstack([mics, centre]).T[self.axes, :, None]
         self.orders = [image_orders(side, self.reach + self.guard) for side in self.sides]
         self.orders[2] = np.append(self.orders[2], self.orders[2][-1] + np.arange(1, LANES // 2 + 1))
         pairs = walls.reshape(-1, 3, 2)[:, self.axes].swapaxes(0, 1)
         products = [image_products(pair, order) for pair, order in zip(pairs, self.orders, strict=True)]
         self.strength = np.abs(products[2][:-LANES]).max(axis=1)
         self.n_lanes = 1 if len(walls) == 1 else BANDS
-        self.products = tuple(np.pad(p, ((0, 0), (0, self.n_lanes - len(walls)))).ravel() for p in products)
+        if self.n_lanes > len(walls):
+            products = [np.pad(product, ((0, 0), (0, self.n_lanes - len(walls)))) for product in products]
+        self.products = tuple(product.ravel() for product in products)
 
     def responses(
         self, sources: np.ndarray, threshold: float, thin_from: float, bands: tuple[float, ...] | None
@@ -137,9 +140,9 @@ class _Heard:
         return responses
 
     def _deposit(self, grid: np.ndarray, source: np.ndarray, threshold: float, thin_from: float, number: int) -> None:
-        listeners = np.vstack([self.mics, self.centre])[:, self.axes]
-        places = [image_places(*along) for along in zip(source[self.axes], self.sides, self.orders, strict=True)]
-        offsets = tuple(self.cells * (place - listeners[:, axis, None]) for axis, place in enumerate(places))
+        """Adds the images of a source to flat grids (n_mics, n_cells x n_lanes); lengths become cells."""
+        tables = zip(source[self.axes], self.sides, self.orders, self.listeners, strict=True)
+        offsets = tuple(self.cells * (image_places(*along) - heard) for *along, heard in tables)
         nearest = int(np.abs(offsets[2][-1]).argmin())
         peaks = _outward_peak(self.strength, nearest)
         faintest = threshold / (self.cells * float(np.linalg.norm(self.mics - source, axis=1).max()))

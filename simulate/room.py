@@ -10,9 +10,13 @@ import numpy as np
 from annotated_types import Ge, Gt, Len, Lt
 
 from arrayse.geometry import SPEED_OF_SOUND
+from simulate.decay import shoebox_rt60
 
 SABINE = 24 * np.log(10) / SPEED_OF_SOUND
 """Sabine's constant in s/m: RT60 = SABINE x volume / (surface x absorption)."""
+
+MAX_ABSORPTION = 0.99
+"""Most energy that a wall may take: with 1 the room would have no reflections."""
 
 LONGEST_RT60 = 5.0
 """Seconds; image sources grow with its cube: beyond it a response takes minutes."""
@@ -119,8 +123,15 @@ class Room:
 
     @property
     def shortest_rt60(self) -> float:
-        """RT60 in seconds if the walls absorbed everything, by Sabine's formula: the least to ask for."""
-        return SABINE * self.volume / self.surface
+        """RT60 in seconds if the walls absorbed everything, by Sabine's formula: the least to ask for.
+
+        Where some walls absorb more than others, what they reach when the most absorbing one takes nearly all.
+        """
+        least = SABINE * self.volume / self.surface
+        weights = np.array(self.acoustics.walls)
+        if weights.min() == weights.max():
+            return least
+        return max(least, weights.max() * shoebox_rt60(self.dim, weights) / -np.log(1 - MAX_ABSORPTION))
 
     def contains(self, places: np.ndarray, margin: float = 0.0) -> np.ndarray:
         """Whether places (..., 3) lie inside, further than ``margin`` metres from every wall that goes up."""

@@ -9,7 +9,6 @@ from __future__ import annotations
 import csv
 import importlib.util
 import json
-import os
 import subprocess
 import sys
 import tempfile
@@ -27,6 +26,7 @@ from arrayse.files import whole_folder, write_text
 from arrayse.mixture import SPLITS, mean_power
 from simulate import espeak_worker
 from simulate.espeak_worker import SENTENCES, VOICES, Voice
+from simulate.known_files import cache_home
 from simulate.synthetic_noise import NOISE_TYPES, SAMPLE_RATE, make_noise
 
 RECIPE = "builtin-v1"
@@ -75,7 +75,7 @@ def builtin_corpus(cache: Path | None = None, size: Literal["full", "small"] = "
     if size not in SIZES:
         raise ValueError(f"size: expected one of {', '.join(SIZES)}, got {size}")
     recipe = RECIPE if size == "full" else f"{RECIPE}-{size}"
-    folder = cache if cache is not None else _cache_home() / "arrayse" / recipe
+    folder = cache if cache is not None else cache_home() / "arrayse" / recipe
     if not folder.exists() or (folder.is_dir() and not any(folder.iterdir())):
         if importlib.util.find_spec("espeakng_loader") is None:
             raise ValueError("built-in voices: expected the package espeakng_loader, got none: install arrayse[demo]")
@@ -89,10 +89,6 @@ def builtin_corpus(cache: Path | None = None, size: Literal["full", "small"] = "
             f"built-in corpus: expected {recipe} or nothing in {folder}, got {found}: choose another cache"
         )
     return folder
-
-
-def _cache_home() -> Path:
-    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
 
 
 def _render(folder: Path, size: Size) -> None:

@@ -15,7 +15,7 @@ from scipy.signal import butter, sosfilt
 
 from simulate.decay import measure_rt60, shoebox_rt60
 from simulate.engine import full_responses
-from simulate.room import OCTAVE_BANDS, SABINE, Room
+from simulate.room import MAX_ABSORPTION, OCTAVE_BANDS, SABINE, Room
 
 TOLERANCE = 0.01
 """Relative error of RT60 at which the fit ends; twice as much in octave bands."""
@@ -24,8 +24,6 @@ LOWEST_JUDGED_HZ = 500
 """Octave band from which on RT60 is held to the tolerance: below, single modes ring as they will."""
 
 MAX_CORRECTIONS = 6
-MAX_ABSORPTION = 0.99
-"""Most energy that a wall may take: with 1 the room would have no reflections."""
 
 
 @dataclass(frozen=True, eq=False)

@@ -10,8 +10,8 @@ import pytest
 
 from arrayse.geometry import SPEED_OF_SOUND, circular
 from simulate.bodies import Body, FreeField, RigidSphere
+from simulate.compiled.rings import ring_directions
 from simulate.ism import LEAD, direct_responses, image_responses
-from simulate.rings import ring_directions
 from simulate.scattering import body_direct, body_responses
 
 RATE = 16000
@@ -36,13 +36,6 @@ def difference_db(got: np.ndarray, expected: np.ndarray, lowest: float = 50, hig
 def turned(positions: np.ndarray, yaw_deg: float) -> np.ndarray:
     yaw = np.deg2rad(yaw_deg)
     return positions @ np.array([[np.cos(yaw), np.sin(yaw), 0], [-np.sin(yaw), np.cos(yaw), 0], [0, 0, 1]])
-
-
-def late_db(responses: np.ndarray) -> np.ndarray:
-    """Energy of each source from 300 Hz on, from 0.1 s after the emission on, in dB."""
-    late = responses[..., 1600:]
-    spectrum = np.fft.rfft(late * np.hanning(late.shape[-1]))[..., round(300 * late.shape[-1] / RATE) :]
-    return 10 * np.log10((np.abs(spectrum) ** 2).sum(axis=(1, 2)))
 
 
 def slow_sum(source: np.ndarray, body: Body, yaw_deg: float, n_taps: int) -> np.ndarray:
@@ -82,7 +75,7 @@ def test_one_microphone_at_the_centre_hears_the_exact_images() -> None:
     few = body_responses(ROOM, WALLS, SOURCES, CENTRE, 0, origin, RATE, 2000, n_directions=50)
     assert few.shape == exact.shape
     assert few.dtype == np.float32
-    assert difference_db(few, exact) < -70  # no direction matters there, so few must do
+    assert difference_db(few, exact) < -71  # no direction matters there, so few must do
     direct = body_direct(SOURCES, CENTRE, 0, origin, RATE, 2000)
     assert difference_db(direct, direct_responses(SOURCES, CENTRE[None], RATE, 2000), 0, 8000) < -75
 
@@ -114,22 +107,6 @@ def test_walls_may_differ_by_band() -> None:
     same = body_responses(ROOM, np.stack([WALLS, WALLS]), SOURCES, CENTRE, 0, HEAD, RATE, 500, bands=bands)
     plain = body_responses(ROOM, WALLS[None], SOURCES, CENTRE, 0, HEAD, RATE, 500)
     np.testing.assert_allclose(same, plain, atol=1e-5)
-
-
-def test_thinned_images_keep_the_energy_and_are_the_same_from_every_direction() -> None:
-    origin, live = FreeField(np.zeros((1, 3))), np.full(6, 0.9)
-
-    def respond(n_directions: int, **how: object) -> np.ndarray:
-        return body_responses(ROOM, live, SOURCES, CENTRE, 0, origin, RATE, 4800, n_directions, **how)
-
-    whole, thin = respond(50), respond(50, max_density=3.0)
-    assert difference_db(thin, respond(300, max_density=3.0)) < -60
-    assert difference_db(thin, respond(50, max_density=3.0, rng_seed=1)) > -15
-    np.testing.assert_allclose(thin[..., :300], whole[..., :300], atol=1e-6)
-    np.testing.assert_allclose(late_db(thin[:2]), late_db(whole[:2]), atol=1)
-    # right below a source images come in equal pairs, whose sum thinning breaks up: on either road
-    exact = image_responses(ROOM, live, SOURCES, CENTRE[None], RATE, 4800, max_density=3.0)
-    np.testing.assert_allclose(late_db(thin), late_db(exact), atol=1)
 
 
 # --- with a body --------------------------------------------------------------------------------------------
@@ -240,10 +217,9 @@ def test_rings_cover_the_sphere_evenly(n_rings: int) -> None:
         ({"reflection": np.full(6, 1.5)}, "reflection: expected .* numbers from -1 to 1"),
         ({"reflection": np.full((2, 6), 0.5), "bands": np.array([500.0])}, r"reflection: expected \(1, 6\)"),
         ({"sources": SOURCES + 3}, "sources: expected places inside the room"),
-        ({"sources": SOURCES[0]}, "sources: expected places inside the room"),
+        ({"sources": SOURCES[0]}, r"sources: expected shape \(n, 3\)"),
         ({"sources": CENTRE[None]}, "sources: expected places apart from the body's"),
         ({"centre": -CENTRE}, "centre: expected places inside the room"),
-        ({"max_density": 0.0}, "max_density: expected images per sample above 0, got 0"),
         ({"n_directions": 10}, "n_directions: expected 50 or more, got 10"),
     ],
 )

@@ -64,8 +64,10 @@ def simulate(arguments: Arguments) -> None:
     from arrayse.verbs import run_simulate
 
     values = read_config("simulate", arguments)
-    with count_bar(console, "scenes") as progress:
-        out = run_simulate(values, progress, lambda text: console.print(escape(text), highlight=False, soft_wrap=True))
+    with count_bar(console, "scenes") as progress, count_bar(console, "corpus files", transient=True) as opening:
+        out = run_simulate(
+            values, progress, lambda text: console.print(escape(text), highlight=False, soft_wrap=True), opening
+        )
     if out.suffix == ".html" and out.is_file():
         console.print(f"preview: {escape(str(out))}  (the same command without preview= simulates the dataset)")
     else:
@@ -98,4 +100,4 @@ def verify(
     if problems:
         console.print(f"{len(problems)} problems: --repair makes these shards again")
         raise typer.Exit(1)
-    console.print(f"[green]ok[/]   {escape(str(dataset))}")
+    console.print(f"[green]ok[/]   {escape(str(dataset))}", soft_wrap=True)
