@@ -59,9 +59,12 @@ def simulate(arguments: Arguments) -> None:
     A corpus is `builtin`, a folder of 16 kHz mono files (one folder per speaker), or a folder with a MANIFEST.csv.
     Started again, the same command goes on where it stopped.
     """
-    from arrayse.config import read_config
-    from arrayse.ui import count_bar
-    from arrayse.verbs import run_simulate
+    from arrayse.cluster import one_thread_each
+
+    with one_thread_each():  # scenes are small: threads of numpy would only stand in each other's way
+        from arrayse.config import read_config
+        from arrayse.ui import count_bar
+        from arrayse.verbs import run_simulate
 
     values = read_config("simulate", arguments)
     with count_bar(console, "scenes") as progress, count_bar(console, "corpus files", transient=True) as opening:

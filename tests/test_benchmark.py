@@ -1,0 +1,66 @@
+"""The benchmark compares what it says it does: both sides make the same scene, and medians are medians."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from typer.testing import CliRunner
+
+from arrayse.cli import app
+from arrayse.geometry import circular
+from arrayse.mixture import snr_db
+from simulate import benchmark
+from simulate.benchmark import Line, medians, memory_growth, plain_mixture, pyroomacoustics_responses
+from simulate.recipe import Recipe
+from simulate.render import render
+from simulate.rir import fit_room
+from simulate.room import Room
+from simulate.scene import World, draw_scene
+from tests.tiny_scenes import Corpora
+
+
+def test_medians_are_of_calls_in_turn(monkeypatch: pytest.MonkeyPatch) -> None:
+    clock, calls = [0.0], []
+
+    def takes(name: str, spent: list[float]) -> None:
+        calls.append(name)
+        clock[0] += spent[calls.count(name) - 1]
+
+    monkeypatch.setattr(time, "perf_counter", lambda: clock[0])
+    slow, fast = [9.0, 0.3, 0.1, 0.2], [9.0, 0.01, 0.03, 0.02]
+    assert medians(lambda: takes("slow", slow), lambda: takes("fast", fast), 3) == pytest.approx((200, 20))
+    assert calls == ["slow", "fast"] * 4
+    assert Line("a", 200.0, 20.0).ratio == 10
+
+
+def test_the_plain_mixture_is_the_same_scene(corpora: Corpora, tiny_recipe: Recipe) -> None:
+    world = World(replace(tiny_recipe, rt60=[0.2, 0.2]), circular(), *corpora, 3)
+    scene = draw_scene(world, "train", 0)
+    speech, target, noise = plain_mixture(scene, world).reshape(3, 5, scene.n_samples)
+    ours = render(scene, world.geometry)[0]
+    late = 40  # its responses begin so many samples later
+    for theirs, mine, least in ((target, ours.target, 0.98), (speech, ours.speech, 0.9)):
+        for mic in range(5):
+            assert np.corrcoef(theirs[mic, late:], mine[mic, :-late])[0, 1] > least
+    assert snr_db(speech[0], noise[0]) == pytest.approx(scene.snr_db, abs=1e-3)
+
+
+def test_both_sides_compute_the_same_room() -> None:
+    sources, mics = benchmark._places(2)
+    theirs = pyroomacoustics_responses(0.2, sources, mics)
+    ours = fit_room(Room(benchmark.ROOM, 0.2), sources, mics, benchmark.RATE).full(sources, mics)
+    assert (len(theirs[0]), len(theirs)) == ours.shape[:2]
+    arrivals = [[int(np.abs(theirs[mic][source]).argmax()) for mic in range(5)] for source in range(2)]
+    assert np.abs(np.array(arrivals) - np.abs(ours).argmax(axis=-1)).max() <= 1
+
+
+def test_memory_is_that_of_the_responses_and_not_of_all_images() -> None:
+    assert 0 <= memory_growth("ism") < 100
+
+
+def test_what_there_is_to_measure_is_told() -> None:
+    result = CliRunner().invoke(app, ["benchmark", "speed"])
+    assert str(result.exception) == "benchmark: expected simulator, got speed"
