@@ -296,6 +296,5 @@ def _summary_writer() -> Any:
 
 def _write_tensorboard(run: Path, step: int, row: dict[str, Any]) -> None:
     with _summary_writer()(str(run / "tensorboard")) as writer:
-        for group in ("train", "valid"):
-            for name, value in row[group].items():
-                writer.add_scalar(f"{group}/{name}", value, step)
+        for name, value in ((f"{group}/{name}", v) for group in ("train", "valid") for name, v in row[group].items()):
+            writer.add_scalar(name, value, step)

@@ -17,7 +17,8 @@ from simulate.recipe import Recipe
 from simulate.render import render
 from simulate.rir import early_part, room_responses
 from simulate.room import Room
-from simulate.scene import Place, Scene, World, draw_scene
+from simulate.scene import Scene, World, draw_scene
+from tests.tiny_scenes import placed, power_db
 
 RATE = 16000
 GEOMETRY = replace(circular(), ref_mic=2)
@@ -33,15 +34,6 @@ def scene(tiny_corpus: Path, tiny_recipe: Recipe) -> Scene:
 @pytest.fixture(scope="module")
 def mixture(scene: Scene) -> Mixture:
     return render(scene, GEOMETRY)[0]
-
-
-def placed(scene: Scene) -> Place:
-    assert scene.place is not None
-    return scene.place
-
-
-def power_db(wave: np.ndarray) -> float:
-    return float(10 * np.log10(mean_power(wave)))
 
 
 def slow_images(scene: Scene, early_ms: float | None = None) -> list[np.ndarray]:

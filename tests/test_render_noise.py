@@ -9,35 +9,15 @@ import numpy as np
 import pytest
 import scipy.signal
 
-from arrayse.geometry import ArrayGeometry, circular
-from arrayse.mixture import Mixture, mean_power, snr_db
+from arrayse.geometry import ArrayGeometry
+from arrayse.mixture import STEMS, mean_power, snr_db
 from simulate.devices import DeviceRecipe, a_weighting
 from simulate.excerpts import read_excerpt
 from simulate.noise import FIELDS, babble
 from simulate.recipe import Background, Carrier, Motion, Recipe
 from simulate.render import render
-from simulate.scene import Place, Scene, draw_scene
-from tests.tiny_scenes import RATE, Corpora, tiny_world
-
-GEOMETRY = ArrayGeometry(circular(4, 0.05).positions, ref_mic=2)
-STEMS = ("speech", "target", "noise")
-
-
-def drawn(corpora: Corpora, recipe: Recipe, index: int = 0, **changes: Any) -> Scene:
-    return draw_scene(tiny_world(corpora, replace(recipe, **changes), GEOMETRY), "train", index)
-
-
-def rendered(scene: Scene) -> Mixture:
-    return render(scene, GEOMETRY)[0]
-
-
-def placed(scene: Scene) -> Place:
-    assert scene.place is not None
-    return scene.place
-
-
-def power_db(wave: np.ndarray) -> float:
-    return float(10 * np.log10(mean_power(wave)))
+from simulate.scene import Scene, draw_scene
+from tests.tiny_scenes import GEOMETRY, RATE, Corpora, bytes_of, drawn, placed, power_db, rendered, tiny_world
 
 
 def apart(whole: np.ndarray, part: np.ndarray) -> np.ndarray:
@@ -47,11 +27,6 @@ def apart(whole: np.ndarray, part: np.ndarray) -> np.ndarray:
     """
     gain = np.vdot(part, whole) / np.vdot(part, part)
     return whole - gain * part
-
-
-def bytes_of(scene: Scene) -> list[bytes]:
-    mixture = rendered(scene)
-    return [getattr(mixture, stem).tobytes() for stem in STEMS]
 
 
 # --- background ---------------------------------------------------------------------------------------------

@@ -5,15 +5,13 @@ from __future__ import annotations
 import json
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
 import scipy.signal
 import soundfile
 
-from arrayse.geometry import ArrayGeometry, circular
-from arrayse.mixture import Mixture, mean_power
+from arrayse.mixture import STEMS, Mixture, mean_power
 from simulate.convolution import convolve
 from simulate.devices import DeviceRecipe
 from simulate.excerpts import read_excerpt
@@ -23,28 +21,8 @@ from simulate.recipe import Background, Carrier, Motion, Recipe
 from simulate.render import render
 from simulate.respond import PlaceResponder
 from simulate.room import Acoustics
-from simulate.scene import Place, Scene, World, draw_scene
-from tests.tiny_scenes import RATE, Corpora, tiny_world
-
-GEOMETRY = ArrayGeometry(circular(4, 0.05).positions, ref_mic=2)
-STEMS = ("speech", "target", "noise")
-
-
-def drawn(corpora: Corpora, recipe: Recipe, index: int = 0, **changes: Any) -> Scene:
-    return draw_scene(tiny_world(corpora, replace(recipe, **changes), GEOMETRY), "train", index)
-
-
-def rendered(scene: Scene) -> Mixture:
-    return render(scene, GEOMETRY)[0]
-
-
-def placed(scene: Scene) -> Place:
-    assert scene.place is not None
-    return scene.place
-
-
-def power_db(wave: np.ndarray) -> float:
-    return float(10 * np.log10(mean_power(wave)))
+from simulate.scene import Scene, World, draw_scene
+from tests.tiny_scenes import GEOMETRY, RATE, Corpora, bytes_of, drawn, placed, power_db, rendered
 
 
 def same(first: Mixture, second: Mixture, tolerance: float) -> None:
@@ -52,11 +30,6 @@ def same(first: Mixture, second: Mixture, tolerance: float) -> None:
     for stem in STEMS:
         one, other = getattr(first, stem), getattr(second, stem)
         np.testing.assert_allclose(one, other, atol=tolerance * np.abs(other).max(), err_msg=stem)
-
-
-def bytes_of(scene: Scene) -> list[bytes]:
-    mixture = rendered(scene)
-    return [getattr(mixture, stem).tobytes() for stem in STEMS]
 
 
 # --- motion -------------------------------------------------------------------------------------------------

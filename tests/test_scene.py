@@ -19,7 +19,8 @@ from simulate.corpus import Corpus, load_corpus
 from simulate.devices import DeviceRecipe
 from simulate.recipe import Background, Motion, Recipe
 from simulate.room import Room
-from simulate.scene import Place, Scene, World, draw_scene
+from simulate.scene import Scene, World, draw_scene
+from tests.tiny_scenes import placed
 
 RATE = 16000
 
@@ -39,11 +40,6 @@ def draw(
     geometry: ArrayGeometry | None = None,
 ) -> Scene:
     return draw_scene(World(recipe, geometry or circular(), *corpora, seed), split, index)
-
-
-def placed(scene: Scene) -> Place:
-    assert scene.place is not None
-    return scene.place
 
 
 # --- what is drawn ------------------------------------------------------------------------------------------
