@@ -32,6 +32,8 @@ MODULES = (
 EXTRAS = {
     "demo": ("espeakng_loader", "synthetic voices for the built-in corpus and the quickstart"),
     "track": ("tensorboard", "training curves in TensorBoard"),
+    "scale": ("distributed", "simulation on dask workers, cluster="),
+    "sofa": ("h5py", "measured heads, recipe.carrier.sofa"),
     "dev": ("pytest", "the tests"),
 }
 

@@ -33,15 +33,17 @@ def keys(
 
     `arrayse keys simulate`
     """
-    from rich.table import Table
+    from rich.table import Column, Table
 
     from arrayse.keys import list_keys
     from arrayse.schema import SCHEMAS
 
     if verb not in SCHEMAS:
         raise ValueError(f"verb: expected one of {', '.join(SCHEMAS)}, got {verb}")
-    table = Table("key", "default", "may be", box=None, pad_edge=False)
-    for row in list_keys(SCHEMAS[verb]):
+    rows = list(list_keys(SCHEMAS[verb]))
+    key = Column("key", no_wrap=True, min_width=max(len(row[0]) for row in rows))
+    table = Table(key, "default", "may be", box=None, pad_edge=False)
+    for row in rows:
         table.add_row(*map(escape, row))
     console.print(table)
 
