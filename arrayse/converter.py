@@ -51,11 +51,6 @@ class Converter:
         return cls(None if clip_dbfs is None else 10 ** (clip_dbfs / 20), bits)
 
     @property
-    def ideal(self) -> bool:
-        """Whether samples come out as they went in."""
-        return self.clip is None and self.bits is None
-
-    @property
     def step(self) -> float:
         """Difference between two levels; 0 without bits."""
         if self.bits is None:

@@ -48,19 +48,7 @@ def name() -> str:
 def image_responses(
     room: Room, reflection: np.ndarray, sources: np.ndarray, mics: np.ndarray, sample_rate: int, n_taps: int
 ) -> np.ndarray:
-    """Responses with all reflections.
-
-    Args:
-        room: where.
-        reflection: (n_bands, 6) pressure reflection coefficients; one band, or those of OCTAVE_BANDS.
-        sources: (n_sources, 3) metres.
-        mics: (n_mics, 3) metres.
-        sample_rate: Hz.
-        n_taps: length after the moment of emission.
-
-    Returns:
-        (n_sources, n_mics, LEAD + n_taps) float32; index LEAD is the moment of emission.
-    """
+    """Responses with all reflections, not high-passed; else as :func:`simulate.engine.full_responses`."""
     with reference_settings():
         if room.acoustics.ray_tracing:
             return _ray_traced(room, reflection, sources, mics, sample_rate, n_taps)

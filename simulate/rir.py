@@ -92,17 +92,7 @@ class FittedRoom:
 
 
 def room_responses(room: Room, sources: np.ndarray, mics: np.ndarray, sample_rate: int) -> RoomResponse:
-    """Simulates a room whose walls are fitted to its RT60.
-
-    Args:
-        room: size, RT60 and how to compute.
-        sources: (n_sources, 3) positions in metres.
-        mics: (n_mics, 3) positions in metres.
-        sample_rate: Hz.
-
-    Raises:
-        ValueError: see :func:`fit_room`.
-    """
+    """Simulates a room whose walls are fitted to its RT60: :func:`fit_room`, and the responses of what it found."""
     fitted = fit_room(room, sources, mics, sample_rate)
     return RoomResponse(fitted.full(sources, mics), fitted.direct(sources, mics), fitted.rt60, fitted.engine)
 

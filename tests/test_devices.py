@@ -14,6 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
+from arrayse.converter import Converter
 from arrayse.geometry import circular
 from arrayse.schema import schema_of
 from simulate.devices import Device, DeviceRecipe, a_weighting, draw_device, place_mics, record, self_noise
@@ -55,7 +56,7 @@ def test_the_default_recipe_is_an_ideal_device(seed: int, n_mics: int, data: st.
     assert record(wave, device, RATE) is wave
     assert place_mics(positions, device).tobytes() == positions.tobytes()
     assert not self_noise(device, 9, RATE, np.random.default_rng(0)).any()
-    assert device.converter.ideal
+    assert device.converter == Converter()
     assert "-0.0" not in json.dumps(asdict(device))
 
 
