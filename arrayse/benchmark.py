@@ -12,12 +12,13 @@ import numpy as np
 import torch
 
 from arrayse.config import read_config
+from arrayse.data import collate
 from arrayse.fresh import FreshReader
 from arrayse.geometry import circular
 from arrayse.losses import LOSSES
 from arrayse.mixture import Dataset
 from arrayse.models import build_enhancer
-from arrayse.objectives import Batch, Supervised
+from arrayse.objectives import Supervised
 from arrayse.provenance import provenance
 from arrayse.train import FitSettings, uses_bfloat16
 from simulate.benchmark import Line, memory_line, mixture_line, response_lines
@@ -64,11 +65,10 @@ def fresh_line(speech: Corpus, noise: Corpus, repeats: int) -> str:
     drawn, stepped = [], []
     for number in range(repeats + 1):
         start = time.perf_counter()
-        pairs = [reader.read(next(entries), 0) for _ in range(settings.batch_size)]
-        noisy, target = (torch.from_numpy(np.stack(waves)) for waves in zip(*pairs, strict=True))
+        batch = collate(reader, [next(entries) for _ in range(settings.batch_size)], 0)
         middle = time.perf_counter()
         with torch.autocast("cpu", torch.bfloat16, enabled=uses_bfloat16(settings)):
-            terms = objective(Batch(noisy, target, []))
+            terms = objective(batch)
         optimizer.zero_grad(set_to_none=True)
         terms["loss"].backward()
         optimizer.step()

@@ -154,12 +154,17 @@ def check_same(path: Path, values: dict[str, Any]) -> None:
     """Raises ConfigError unless the resolved config in ``path`` is ``values``; where the files lie does not count."""
     there: Any = OmegaConf.to_container(_load_file(path), resolve=False)
     before, now = _flat(there), _flat(values)
-    keys = sorted(key for key in {*before, *now} - {"out", "data", "teacher"} if before.get(key) != now.get(key))
+    keys = sorted(key for key in {*before, *now} if before.get(key) != now.get(key) and not _is_place(key))
     if keys:
         told = [f"{key} {before.get(key, 'not set')} (now {now.get(key, 'not set')})" for key in keys[:4]]
         other = ", ".join([*told, *(["…"] if len(keys) > len(told) else [])])
         wanted = "expected a new folder or a run of the same config"
         raise ConfigError(f"out: {wanted}, got {path.parent} with {other}: choose another out=")
+
+
+def _is_place(key: str) -> bool:
+    """Whether a key says where something lies."""
+    return key in ("out", "data", "teacher", "distill.cache") or (key.startswith("teachers.") and key.endswith(".run"))
 
 
 def _flat(values: dict[str, Any], prefix: str = "") -> dict[str, Any]:

@@ -6,13 +6,30 @@ Every draw is a function of (seed, epoch, scene), so a resumed run sees the same
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from typing import NamedTuple
 
 import numpy as np
 import torch
 
 from arrayse.mixture import Dataset, SceneEntry
 from arrayse.objectives import Batch
+
+
+class Item(NamedTuple):
+    """A crop of a scene at an SNR.
+
+    Attributes:
+        noisy: (n_mics, n_samples) float32.
+        target: likewise.
+        snr_db: of the whole scene.
+        key: what it is in words; items of a dataset with equal keys are equal.
+    """
+
+    noisy: np.ndarray
+    target: np.ndarray
+    snr_db: float
+    key: str
 
 
 @dataclass(frozen=True)
@@ -25,6 +42,7 @@ class SceneReader:
         snr_db: lowest and highest SNR in dB of the uniform draw.
         seconds: length of the random crop; the whole scene if it is shorter.
         seed: start of all draws.
+        draws: how many different crops and SNRs a scene has, the same whatever the seed; None: new ones in every epoch.
     """
 
     dataset: Dataset
@@ -32,16 +50,26 @@ class SceneReader:
     snr_db: list[float]
     seconds: float
     seed: int
+    draws: int | None = field(default=None, kw_only=True)
 
     def entries(self) -> list[SceneEntry]:
         """The scenes of the split in order."""
         return self.dataset.entries(self.split)
 
-    def read(self, entry: SceneEntry, epoch: int) -> tuple[np.ndarray, np.ndarray]:
-        """Noisy and target of one scene, each (n_mics, n_samples) float32."""
-        rng = np.random.default_rng([self.seed, epoch, *entry.numbers["seed"]])
-        mixture = self.dataset.read(entry, *self.draw_crop(entry.n_samples, rng))
-        return mixture.noisy, mixture.target
+    def read(self, entry: SceneEntry, draw: int) -> Item:
+        """Draw number ``draw`` of one scene."""
+        rng = self.generator(draw, entry.numbers["seed"])
+        start, length, snr_db = self.draw_crop(entry.n_samples, rng)
+        mixture = self.dataset.read(entry, start, length, snr_db)
+        return Item(mixture.noisy, mixture.target, snr_db, item_key(entry.id, start, length, snr_db))
+
+    def generator(self, draw: int, scene_seed: list[int]) -> np.random.Generator:
+        """What crop and SNR of a scene are drawn from."""
+        return np.random.default_rng([self.seed if self.draws is None else 0, draw, *scene_seed])
+
+    def draw_of(self, epoch: int) -> int:
+        """The number of the draw that an epoch hears."""
+        return epoch if self.draws is None else epoch % self.draws
 
     def draw_crop(self, n_samples: int, rng: np.random.Generator) -> tuple[int, int, float]:
         """First sample and length of a crop of a scene of ``n_samples``, and its SNR in dB."""
@@ -49,6 +77,11 @@ class SceneReader:
         start = int(rng.integers(n_samples - length + 1))
         lowest, highest = self.snr_db
         return start, length, float(rng.uniform(lowest, highest))
+
+
+def item_key(scene: str, start: int, length: int, snr_db: float) -> str:
+    """What a crop of a scene is in words, fit for a file name; ``start`` and ``length`` in samples."""
+    return f"{scene}_{start}_{length}_{snr_db:.9f}dB"
 
 
 @dataclass(frozen=True)
@@ -60,23 +93,26 @@ class Share:
 
 
 def epoch_batches(
-    reader: SceneReader, entries: list[SceneEntry], batch_size: int, epoch: int, first: int, share: Share
+    reader: SceneReader,
+    entries: list[SceneEntry],
+    batch_size: int,
+    epoch: int,
+    steps: range,
+    share: Share,
 ) -> Iterator[Batch]:
-    """Training batches of an epoch in its own random order, from batch number ``first`` on.
-
-    A last batch that is not full is left out; its scenes differ from epoch to epoch.
+    """Training batches of an epoch in its own random order.
 
     Args:
         reader: reads the scenes.
         entries: the scenes of the split.
         batch_size: items of a batch over all processes.
         epoch: decides order, crops and SNRs.
-        first: batches to skip.
+        steps: numbers of the batches, below len(entries) // batch_size: every batch is full.
         share: this process takes items rank, rank + world, … of each batch.
     """
-    for number in range(first, len(entries) // batch_size):
+    for number in steps:
         chosen = batch_entries(reader, entries, batch_size, epoch, number)
-        yield _collate(reader, chosen[share.rank :: share.world], epoch)
+        yield collate(reader, chosen[share.rank :: share.world], reader.draw_of(epoch))
 
 
 def batch_entries(
@@ -98,14 +134,20 @@ def valid_batches(reader: SceneReader, entries: list[SceneEntry], batch_size: in
     """
     mine = entries[share.rank :: share.world]
     for first in range(0, len(mine), batch_size):
-        yield _collate(reader, mine[first : first + batch_size], 0)
+        yield collate(reader, mine[first : first + batch_size], 0)
 
 
-def _collate(reader: SceneReader, entries: list[SceneEntry], epoch: int) -> Batch:
-    pairs = [reader.read(entry, epoch) for entry in entries]
-    shapes = sorted({noisy.shape for noisy, _ in pairs})
+def collate(reader: SceneReader, entries: list[SceneEntry], draw: int) -> Batch:
+    """Draw number ``draw`` of scenes as one batch.
+
+    Raises:
+        ValueError: crops of different lengths.
+    """
+    items = [reader.read(entry, draw) for entry in entries]
+    shapes = sorted({item.noisy.shape for item in items})
     if len(shapes) > 1:
         told = " and ".join(str(shape[1]) for shape in shapes)
         raise ValueError(f"seconds: expected crops that no scene is shorter than, got {told} samples in one batch")
-    noisy, target = (torch.from_numpy(np.stack(waves)) for waves in zip(*pairs, strict=True))
-    return Batch(noisy, target, [entry.id for entry in entries])
+    noisy, target = (torch.from_numpy(np.stack([item[k] for item in items])) for k in (0, 1))
+    snr_db = torch.tensor([item.snr_db for item in items])
+    return Batch(noisy, target, [entry.id for entry in entries], snr_db, [item.key for item in items])

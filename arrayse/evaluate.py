@@ -1,4 +1,4 @@
-"""Scores of trained networks over SNR, paired over the same scenes: one row per system, scene and SNR, then a table."""
+"""Scores of networks and beamformers over SNR, paired over the same scenes: one row per system, scene and SNR."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ import numpy as np
 import torch
 
 from arrayse.audio import write_audio
+from arrayse.beamform import beamform, describe, target_direction
 from arrayse.checkpoint import MODEL, WEIGHTS, load_enhancer
 from arrayse.files import (
     append_json_lines,
@@ -56,25 +57,19 @@ def evaluate(
         The summary.
 
     Raises:
-        ValueError: a run that was trained for another array or rate, an unknown baseline, too few scenes, or a folder
-            that holds something else.
+        ValueError: a run that was trained for another array or rate, an unknown baseline, too few scenes, a beamformer
+            in scenes without a known direction, or a folder that holds something else.
     """
     dataset = open_dataset(request.data)
-    entries = dataset.entries(request.split)
-    if request.n_scenes is not None and request.n_scenes > len(entries):
-        raise ValueError(f"n_scenes: expected at most {len(entries)} (split {request.split}), got {request.n_scenes}")
-    entries = entries[: request.n_scenes]
-    reserved = {NOISY, TARGET} & set(request.runs)
-    if reserved:
-        raise ValueError(f"runs: expected other names than {NOISY} and {TARGET}, got {', '.join(reserved)}")
+    entries = _wanted_entries(request, dataset)
     enhancers = {name: load_enhancer(run) for name, run in request.runs.items()}
     abouts = {name: read_json(run / ABOUT, "run") for name, run in request.runs.items()}
     for name, enhancer in enhancers.items():
         check_fits(name, enhancer, dataset)
-    if request.baseline is not None and request.baseline not in enhancers:
-        raise ValueError(f"baseline: expected one of {', '.join(enhancers)}, got {request.baseline}")
+    names = _checked_names(request)
+    beamformers = {name: describe(name, entries) for name in request.beamformers}
     _claim(out, request)
-    n_rows = (len(enhancers) + len(noisy_mics(enhancers, dataset))) * len(request.snr_db)
+    n_rows = (len(names) + len(noisy_mics(enhancers, dataset))) * len(request.snr_db)
     rows = _complete_rows(out / ROWS, entries, n_rows)
     write_json_lines(out / ROWS, rows)
     finished = {row["scene"] for row in rows}
@@ -88,10 +83,35 @@ def evaluate(
     rows.sort(key=lambda row: order[row["scene"]])  # workers finish in any order; sort is stable within a scene
     write_json_lines(out / ROWS, rows)
     _write_examples(out, request, dataset, entries[: request.n_examples], enhancers)
-    noisy = {name: noisy_name(enhancer.ref_mic, dataset) for name, enhancer in enhancers.items()}
-    summary = summarise_rows(request, dataset, len(entries), enhancers, noisy, abouts, rows, about)
+    noisy = dict.fromkeys(beamformers, NOISY)
+    noisy |= {name: noisy_name(enhancer.ref_mic, dataset) for name, enhancer in enhancers.items()}
+    summary = summarise_rows(request, dataset, len(entries), enhancers, beamformers, noisy, abouts, rows, about)
     write_json(out / "summary.json", summary)
     return summary
+
+
+def _wanted_entries(request: Request, dataset: Dataset) -> list[SceneEntry]:
+    """The scenes to score, in all of which the target has a direction if there are beamformers."""
+    entries = dataset.entries(request.split)
+    if request.n_scenes is not None and request.n_scenes > len(entries):
+        raise ValueError(f"n_scenes: expected at most {len(entries)} (split {request.split}), got {request.n_scenes}")
+    entries = entries[: request.n_scenes]
+    for entry in entries if request.beamformers else []:
+        target_direction(entry, dataset.geometry)
+    return entries
+
+
+def _checked_names(request: Request) -> list[str]:
+    """Beamformers and runs; raises ValueError for names that stand for something else, and for an unknown baseline."""
+    reserved = {NOISY, TARGET, *request.beamformers} & set(request.runs)
+    if reserved:
+        raise ValueError(
+            f"runs: expected other names than {NOISY}, {TARGET} and those of beamformers, got {', '.join(reserved)}"
+        )
+    names = [*request.beamformers, *request.runs]
+    if request.baseline is not None and request.baseline not in names:
+        raise ValueError(f"baseline: expected one of {', '.join(names)}, got {request.baseline}")
+    return names
 
 
 def check_fits(name: str, enhancer: Enhancer, dataset: Dataset) -> None:
@@ -108,7 +128,7 @@ def check_fits(name: str, enhancer: Enhancer, dataset: Dataset) -> None:
 
 
 def score_scene(task: SceneTask) -> list[dict[str, Any]]:
-    """The rows of one scene: the noisy reference microphones and every system, at every SNR.
+    """The rows of one scene: the noisy reference microphones, beamformers and networks, at every SNR.
 
     Every row is scored against the target at its own microphone.
     """
@@ -123,6 +143,8 @@ def score_scene(task: SceneTask) -> list[dict[str, Any]]:
         mixture = dataset.read(task.entry, wanted_snr_db=snr_db)
         noisy = mixture.noisy
         pairs = [(noisy_name(mic, dataset), noisy[mic], mixture.target[mic]) for mic in mics]
+        for name, wave in _beamformed(request, task.entry, dataset, noisy).items():
+            pairs.append((name, wave, mixture.target[dataset.geometry.ref_mic]))
         for name, enhancer in enhancers.items():
             pairs.append((name, enhancer.enhance(noisy, dataset.sample_rate), mixture.target[enhancer.ref_mic]))
         for name, estimate, target in pairs:
@@ -131,6 +153,12 @@ def score_scene(task: SceneTask) -> list[dict[str, Any]]:
             reasons = {metric: got.reason for metric, got in scores.items() if got.value is None}
             rows.append({"system": name, "scene": task.entry.id, "snr_db": snr_db, **values, "reasons": reasons})
     return rows
+
+
+def _beamformed(request: Request, entry: SceneEntry, dataset: Dataset, noisy: np.ndarray) -> dict[str, np.ndarray]:
+    """What the beamformers make of the noisy microphones of a scene, by name."""
+    rate, geometry = dataset.sample_rate, dataset.geometry
+    return {name: beamform(name, noisy, entry, geometry, rate) for name in request.beamformers}
 
 
 def noisy_mics(enhancers: dict[str, Enhancer], dataset: Dataset) -> list[int]:
@@ -159,10 +187,11 @@ def _claim(out: Path, request: Request) -> None:
         "snr_db": request.snr_db,
         "n_scenes": request.n_scenes,
         "metrics": request.metrics,
+        "beamformers": request.beamformers,
     }
     path = out / REQUEST
     if path.is_file():
-        there = read_json(path, "evaluation")
+        there = {"beamformers": []} | read_json(path, "evaluation")  # evaluations had none once
         other = [name for name in wanted if there.get(name) != wanted[name]]
         if other:
             raise ValueError(
@@ -193,6 +222,7 @@ def _write_examples(
         mixture = dataset.read(entry, wanted_snr_db=snr_db)
         ref, noisy = dataset.geometry.ref_mic, mixture.noisy
         waves = {NOISY: noisy[ref], TARGET: mixture.target[ref]}
+        waves.update(_beamformed(request, entry, dataset, noisy))
         waves.update({name: enhancer.enhance(noisy, dataset.sample_rate) for name, enhancer in enhancers.items()})
         gain = min(1.0, 0.99 / max(float(np.abs(wave).max()) for wave in waves.values()))  # one gain: levels compare
         files = {}

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-import numpy as np
-
-from arrayse.data import SceneReader
+from arrayse.data import Item, SceneReader, item_key
 from arrayse.mixture import SceneEntry
 from simulate.render import render
 from simulate.scene import World, draw_scene
@@ -32,11 +30,12 @@ class FreshReader(SceneReader):
         folder = self.dataset.folder / self.split
         return [SceneEntry(folder, {"id": f"{self.split}-fresh-{i:06d}", "index": i}) for i in range(self.n_scenes)]
 
-    def read(self, entry: SceneEntry, epoch: int) -> tuple[np.ndarray, np.ndarray]:
-        """Noisy and target of one scene of an epoch, each (n_mics, n_samples) float32."""
-        scene = draw_scene(self.world, self.split, entry.numbers["index"], epoch)
-        rng = np.random.default_rng([self.seed, epoch, *scene.seed])
+    def read(self, entry: SceneEntry, draw: int) -> Item:
+        """Draw number ``draw`` of one scene; every draw is another scene."""
+        scene = draw_scene(self.world, self.split, entry.numbers["index"], draw)
+        rng = self.generator(draw, scene.seed)
         start, n_samples, snr_db = self.draw_crop(scene.n_samples, rng)
         mixture = render(scene, self.world.geometry)[0].at_snr(snr_db)
         cut = slice(start, start + n_samples)
-        return mixture.noisy[:, cut], mixture.target[:, cut]
+        key = item_key(f"{entry.id}-{draw}", start, n_samples, snr_db)
+        return Item(mixture.noisy[:, cut], mixture.target[:, cut], snr_db, key)

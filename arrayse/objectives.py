@@ -19,15 +19,25 @@ class Batch:
         noisy: (batch, all mics of the array, n_samples).
         target: same shape.
         ids: the scenes.
+        snr_db: (batch,).
+        keys: scene, crop and SNR of each item in words: equal keys are equal waves.
     """
 
     noisy: Tensor
     target: Tensor
     ids: list[str]
+    snr_db: Tensor
+    keys: list[str]
 
     def to(self, device: torch.device) -> Batch:
         """The same scenes on a device."""
-        return Batch(self.noisy.to(device), self.target.to(device), self.ids)
+        waves = (self.noisy.to(device), self.target.to(device))
+        return Batch(*waves, self.ids, self.snr_db.to(device), self.keys)
+
+    def items(self, numbers: list[int]) -> Batch:
+        """Some of the items."""
+        ids, keys = ([names[number] for number in numbers] for names in (self.ids, self.keys))
+        return Batch(self.noisy[numbers], self.target[numbers], ids, self.snr_db[numbers], keys)
 
 
 class Objective(nn.Module):

@@ -14,6 +14,7 @@ from typing import Annotated, Any, Literal, Union, get_args, get_origin, get_typ
 from annotated_types import Ge, Gt, Le, Len, MinLen
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, create_model
 
+from arrayse.beamform import BEAMFORMERS
 from arrayse.frontend.features import Features
 from arrayse.frontend.stft import Stft
 from arrayse.geometry import PRESETS
@@ -79,13 +80,16 @@ def one_of(table: dict[str, Any], key: str, given: tuple[str, ...] = ()) -> Any:
 
 Net = one_of(NETS, "name", given=("n_mics",))
 Loss = one_of(LOSSES, "name")
-Method = one_of(METHODS, "name", given=("channels",))
+Method = one_of(METHODS, "name", given=("pairs",))
 Mic = Annotated[int, Ge(0)]
 Count = Annotated[int, Ge(0)]
 Seed = Annotated[int, Ge(0), Le(2**32 - 1)]
 Place = Annotated[str, MinLen(1), AfterValidator(_expanded)]
 """A file or folder; ~ is the home folder."""
 Names = Literal[tuple(METRICS)]
+
+
+Epochs = Annotated[int, Ge(1)]
 
 
 class Scenes(Strict):
@@ -124,7 +128,8 @@ class TrainConfig(Strict):
     mics: list[Mic] | None = None
     ref_mic: Mic | None = None
     loss: Loss = Field(default_factory=lambda: {"name": "wave_magnitude_l1"}, validate_default=True)
-    epochs: Annotated[int, Ge(1)] = 20
+    epochs: Epochs = 20
+    phase_epochs: Annotated[list[Epochs], MinLen(1)] | None = None
     patience: Annotated[int, Ge(1)] | None = None
     seed: Seed = 0
     fit: schema_of(FitSettings) = Field(default_factory=lambda: schema_of(FitSettings)())
@@ -139,20 +144,33 @@ class TermConfig(Strict):
 
 
 class DistillSection(Strict):
-    """``one_step``: one phase with ``supervised_weight`` on the supervised loss and the rest on the terms.
+    """How a student learns from teachers.
 
-    ``two_step``: terms alone until the validation loss has not improved for ``switch_patience`` epochs (at most
-    ``epochs``), then the supervised loss alone with a fresh optimiser.
+    ``one_step``: one phase with ``supervised_weight`` on the supervised loss and the rest on the terms.
+    ``two_step``: the terms alone, then the supervised loss alone. ``three_step``: the terms alone, then both as in
+    ``one_step``, then the supervised loss alone. Every phase starts with a fresh optimiser and the full learning rate
+    and takes ``epochs``, or its own of ``phase_epochs``, at most; all but the last end when the validation loss has not
+    improved for ``switch_patience`` epochs. ``cache`` is a folder for the teachers' outputs.
     """
 
-    schedule: Literal["one_step", "two_step"] = "one_step"
+    schedule: Literal["one_step", "two_step", "three_step"] = "one_step"
     supervised_weight: Annotated[float, Ge(0), Le(1)] = 0.5
     switch_patience: Annotated[int, Ge(1)] = 6
     terms: Annotated[dict[str, TermConfig], MinLen(1)]
+    cache: Place | None = None
+
+
+class TeacherConfig(Strict):
+    """One of several teachers; ``snr_db``: lowest and highest SNR of the items that it is asked about."""
+
+    run: Place
+    weight: Annotated[float, Gt(0)] = 1.0
+    snr_db: Annotated[list[float], Len(2, 2)] | None = None
 
 
 class DistillConfig(TrainConfig):
-    teacher: Place
+    teacher: Place | None = None
+    teachers: Annotated[dict[str, TeacherConfig], MinLen(1)] | None = None
     distill: DistillSection
 
 
@@ -165,6 +183,7 @@ class EvaluateConfig(Strict):
     )
     n_scenes: Annotated[int, Ge(1)] | None = None
     metrics: Annotated[list[Names], MinLen(1), AfterValidator(_unique)] = Field(default_factory=lambda: list(METRICS))
+    beamformers: Annotated[list[Literal[tuple(BEAMFORMERS)]], AfterValidator(_unique)] = Field(default_factory=list)
     baseline: str | None = None
     n_examples: Count = 3
     workers: Annotated[int, Ge(1)] | None = None

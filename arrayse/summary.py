@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +21,9 @@ Rows = list[dict[str, Any]]
 NOISY = "noisy"
 """The system that does nothing: the array's reference microphone."""
 
+BEAMFORMER = "beamformer"
+"""The kind of systems that are told the direction of the target."""
+
 
 @dataclass(frozen=True)
 class Request:
@@ -36,6 +39,7 @@ class Request:
         baseline: system that paired differences are taken to, beside those to the noisy input; None: no other.
         n_examples: scenes whose audio is kept, at the SNR closest to 0 dB.
         seed: of the bootstrap.
+        beamformers: names of :data:`arrayse.beamform.BEAMFORMERS`, scored beside the runs.
     """
 
     runs: dict[str, Path]
@@ -47,6 +51,7 @@ class Request:
     baseline: str | None
     n_examples: int
     seed: int
+    beamformers: list[str] = field(default_factory=list)
 
 
 def summarise_rows(
@@ -54,6 +59,7 @@ def summarise_rows(
     dataset: Dataset,
     n_scenes: int,
     enhancers: dict[str, Enhancer],
+    beamformers: dict[str, str],
     noisy: dict[str, str],
     abouts: dict[str, dict[str, Any]],
     rows: Rows,
@@ -66,8 +72,9 @@ def summarise_rows(
         dataset: the data.
         n_scenes: how many scenes were scored.
         enhancers: by name.
-        noisy: for each of them, the name of the noisy signal at its microphone.
-        abouts: for each of them, what made it.
+        beamformers: descriptions by name.
+        noisy: for each of both, the name of the noisy signal at its microphone.
+        abouts: for each enhancer, what made it.
         rows: in the order of the scenes, so that values of different systems pair up.
         about: provenance of the evaluation.
     """
@@ -75,7 +82,7 @@ def summarise_rows(
     inputs = list(dict.fromkeys([NOISY, *noisy.values()]))
     values = {
         (name, snr_db, metric): [row[metric] for row in rows if row["system"] == name and row["snr_db"] == snr_db]
-        for name in [*inputs, *enhancers]
+        for name in [*inputs, *beamformers, *enhancers]
         for snr_db in request.snr_db
         for metric in request.metrics
     }
@@ -83,7 +90,7 @@ def summarise_rows(
     differences = []
     for (name, snr_db, metric), cell in values.items():
         for baseline in (noisy.get(name), request.baseline):
-            if name in enhancers and baseline not in (None, name):
+            if name in noisy and baseline not in (None, name):
                 difference = paired_difference(cell, values[baseline, snr_db, metric], rng)
                 differences.append({**_cell((name, snr_db, metric)), "baseline": baseline, **vars(difference)})
     return {
@@ -95,7 +102,11 @@ def summarise_rows(
         "metrics": request.metrics,
         "implementations": {metric: implementation(metric) for metric in request.metrics},
         "array": dataset.geometry.to_dict(),
-        "systems": [*map(_noisy_system, inputs), *_systems(request.runs, enhancers, abouts)],
+        "systems": [
+            *map(_noisy_system, inputs),
+            *(_beamformer_system(name, text, dataset) for name, text in beamformers.items()),
+            *_systems(request.runs, enhancers, abouts),
+        ],
         "table": table,
         "differences": differences,
         "provenance": about,
@@ -106,11 +117,17 @@ def _noisy_system(name: str) -> dict[str, Any]:
     return {"name": name, "kind": NOISY, "params": None, "macs_per_second": None, "mics": None, "causal": None}
 
 
+def _beamformer_system(name: str, description: str, dataset: Dataset) -> dict[str, Any]:
+    mics = list(range(dataset.geometry.n_mics))
+    about = {"mics": mics, "causal": True, "description": description}
+    return {"name": name, "kind": BEAMFORMER, "params": None, "macs_per_second": None, **about}
+
+
 def _systems(
     runs: dict[str, Path], enhancers: dict[str, Enhancer], abouts: dict[str, dict[str, Any]]
 ) -> list[dict[str, Any]]:
     """What each system is; a teacher is one whose weights another one was taught with."""
-    teachers = {about["teacher"] for about in abouts.values() if about["teacher"]}
+    teachers = {weights for about in abouts.values() for weights in (about.get("teachers") or {}).values()}
     systems = []
     for name, enhancer in enhancers.items():
         finished = "" if is_finished(runs[name]) else "training not finished; "

@@ -24,6 +24,7 @@ from arrayse.data import SceneReader, Share, batch_entries, epoch_batches, valid
 from arrayse.files import append_json_lines, read_json_lines, remove_leftovers, write_json_lines
 from arrayse.objectives import Batch, Supervised
 from arrayse.processes import Processes, has_bfloat16
+from arrayse.tracking import summary_writer, write_tensorboard
 from arrayse.training import FitSettings, Phase, SignalFlag, State, StoppedBySignal, learning_rate
 
 __all__ = ["FitSettings", "Phase", "ProgressCallback", "State", "StoppedBySignal", "fit", "has_bfloat16"]
@@ -80,10 +81,15 @@ def check_fit(phases: list[Phase], train: SceneReader, valid: SceneReader, setti
         raise ValueError(f"batch_size: expected at most {n_train} (the scenes), got {settings.batch_size}")
     if settings.batch_size % world:
         raise ValueError(f"batch_size: expected a multiple of {world} processes, got {settings.batch_size}")
+    if (settings.epoch_steps or 0) > n_train // settings.batch_size:
+        most = n_train // settings.batch_size
+        raise ValueError(
+            f"epoch_steps: expected at most {most} (batches of {n_train} scenes), got {settings.epoch_steps}"
+        )
     if n_valid < world:
         raise ValueError(f"valid: expected a scene for each of {world} processes, got {n_valid}")
     if settings.tensorboard:
-        _summary_writer()
+        summary_writer()
 
 
 def uses_bfloat16(settings: FitSettings) -> bool:
@@ -112,7 +118,7 @@ class _Training:
         self.progress, self.processes, self.flag = progress, processes, flag
         self.share = Share(processes.rank, processes.world)
         self.train_entries, self.valid_entries = train.entries(), valid.entries()
-        self.n_steps = len(self.train_entries) // settings.batch_size
+        self.n_steps = settings.epoch_steps or len(self.train_entries) // settings.batch_size
         stored = read_training_state(run)
         self.resumed = stored is not None
         self.state = State() if stored is None else State.restore(stored)
@@ -161,7 +167,8 @@ class _Training:
         self.objective.train()
         state, batch_size = self.state, self.settings.batch_size
         title = f"{phase.name} epoch {state.epoch + 1}/{phase.epochs}"
-        batches = epoch_batches(self.train, self.train_entries, batch_size, state.total_epochs, state.step, self.share)
+        steps = range(state.step, self.n_steps)
+        batches = epoch_batches(self.train, self.train_entries, batch_size, state.total_epochs, steps, self.share)
         for batch in batches:
             self._step(phase, batch.to(self.processes.device))
             state.step += 1
@@ -269,7 +276,7 @@ class _Training:
         if self.processes.rank == 0:
             append_json_lines(self.run / METRICS, [row])
             if self.settings.tensorboard and row["event"] == "epoch":
-                _write_tensorboard(self.run, self.state.total_epochs, row)
+                write_tensorboard(self.run, self.state.total_epochs, row)
 
     def _clean_up(self) -> None:
         """Drops what a killed run left: temporary files, and lines after its last checkpoint."""
@@ -283,18 +290,3 @@ class _Training:
     def _save(self) -> None:
         if self.processes.rank == 0:
             save_training(self.run, self.objective.state_dict(), self.optimizer, asdict(self.state))
-
-
-def _summary_writer() -> Any:
-    """The class that writes event files."""
-    try:
-        from torch.utils.tensorboard import SummaryWriter
-    except ImportError:
-        raise RuntimeError("tensorboard: expected the package, got none: install arrayse[track]") from None
-    return SummaryWriter
-
-
-def _write_tensorboard(run: Path, step: int, row: dict[str, Any]) -> None:
-    with _summary_writer()(str(run / "tensorboard")) as writer:
-        for name, value in ((f"{group}/{name}", v) for group in ("train", "valid") for name, v in row[group].items()):
-            writer.add_scalar(name, value, step)

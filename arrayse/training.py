@@ -20,6 +20,8 @@ class FitSettings:
         batch_size: items of a step over all processes.
         seconds: length of the training crops.
         snr_db: range in dB that the SNR of an item is drawn from.
+        draws: different crops and SNRs of each scene, the same for every seed; None: new ones in every epoch.
+        epoch_steps: steps of an epoch, on scenes chosen at random; None: as many as there are full batches.
         learning_rate: of Adam at the start of each phase.
         schedule: ``cosine`` to 1 % over the phase, ``plateau``, or ``constant``.
         plateau_patience: epochs without improvement before ``plateau`` multiplies the rate by
@@ -37,6 +39,8 @@ class FitSettings:
     batch_size: Annotated[int, Ge(1)] = 4
     seconds: Annotated[float, Gt(0)] = 3.0
     snr_db: Annotated[list[float], Len(2, 2)] = field(default_factory=lambda: [-5.0, 15.0])
+    draws: Annotated[int, Ge(1)] | None = None
+    epoch_steps: Annotated[int, Ge(1)] | None = None
     learning_rate: Annotated[float, Gt(0), Le(1)] = 1e-3
     schedule: Literal["cosine", "plateau", "constant"] = "cosine"
     plateau_patience: Annotated[int, Ge(1)] = 3

@@ -10,25 +10,23 @@ import numpy as np
 import torch
 
 from arrayse.audio import audio_info, check_rate, check_suffix, read_audio, write_audio
-from arrayse.checkpoint import WEIGHTS, is_finished, load_enhancer, save_description
+from arrayse.checkpoint import is_finished, load_enhancer, save_description
 from arrayse.config import ConfigError, check_same, read_array, write_config
 from arrayse.data import SceneReader
-from arrayse.evaluate import check_fits, evaluate
+from arrayse.evaluate import evaluate
 from arrayse.files import check_new_folder, read_json, sha256_of, write_text
 from arrayse.fresh import FreshReader
-from arrayse.kd import METHODS, Distillation, build_term
-from arrayse.losses import LOSSES
 from arrayse.mixture import SPLITS, Dataset, open_dataset
-from arrayse.models import Enhancer, build_enhancer
+from arrayse.models import build_enhancer
 from arrayse.models.enhancer import check_channels
-from arrayse.objectives import Objective, Supervised
 from arrayse.parallel import available_cores
+from arrayse.phases import claim_caches, distillation_plan, supervised_plan
 from arrayse.preview import build_preview
 from arrayse.processes import is_first_process
 from arrayse.provenance import ABOUT, provenance, write_about
 from arrayse.report.table import csv_table, markdown_table
 from arrayse.summary import Request
-from arrayse.train import FitSettings, Phase, ProgressCallback, check_fit, fit, uses_bfloat16
+from arrayse.train import FitSettings, ProgressCallback, check_fit, fit, uses_bfloat16
 from simulate.corpus import load_corpus
 from simulate.description import open_world
 from simulate.generate import generate
@@ -121,27 +119,24 @@ def run_train(values: Values, progress: ProgressCallback, say: Callable[[str], N
     torch.manual_seed(values["seed"])
     description = _describe(values, dataset)
     student = build_enhancer(**description)
-    teacher_run = Path(values["teacher"]) if "teacher" in values else None
-    phases = _supervised(values, student)
-    if teacher_run is not None:
-        teacher = load_enhancer(teacher_run)
-        check_fits("teacher", teacher, dataset)
-        phases = _distillation(values, student, teacher)
+    distils = "distill" in values
+    plan = distillation_plan(values, student, dataset, settings) if distils else supervised_plan(values, student)
     readers = [
-        SceneReader(dataset, split, settings.snr_db, settings.seconds, values["seed"]) for split in ("train", "valid")
+        SceneReader(dataset, split, settings.snr_db, settings.seconds, values["seed"], draws=settings.draws)
+        for split in ("train", "valid")
     ]
     if values["fresh"]:
         world, _ = open_world(dataset.folder)
         readers[0] = FreshReader(**vars(readers[0]), world=world, n_scenes=values["fresh"])
-    check_fit(phases, readers[0], readers[1], settings)
-    objectives = [f"{phase.name}: {phase.objective.equation()}" for phase in phases]
+    check_fit(plan.phases, readers[0], readers[1], settings)
+    objectives = [f"{phase.name}: {phase.objective.equation()}" for phase in plan.phases]
     about = {
         **provenance(values["seed"]),
         "precision": "bfloat16 autocast" if uses_bfloat16(settings) else "float32",
         "threads": torch.get_num_threads(),
         "objectives": objectives,
         "data": sha256_of(dataset.folder / "dataset.json"),
-        "teacher": sha256_of(teacher_run / WEIGHTS) if teacher_run else None,
+        "teachers": plan.hashes,
     }
     if is_first_process():
         _claim(run, values, about)
@@ -150,9 +145,10 @@ def run_train(values: Values, progress: ProgressCallback, say: Callable[[str], N
             write_about(run / ABOUT, about)
     if is_finished(run):
         say(f"{run}: training is finished, nothing is left to do")
-    for objective in objectives:
-        say(objective)
-    fit(run, phases, readers[0], readers[1], settings, progress)
+    claim_caches(values, plan, dataset, settings, len(readers[0].entries()))
+    for line in [*objectives, *plan.notes()]:
+        say(line)
+    fit(run, plan.phases, readers[0], readers[1], settings, progress)
     return run
 
 
@@ -169,6 +165,7 @@ def run_evaluate(values: Values, runs: dict[str, Path], progress: Callable[[int,
         baseline=values["baseline"],
         n_examples=values["n_examples"],
         seed=values["seed"],
+        beamformers=values["beamformers"],
     )
     workers = values["workers"] or available_cores()
     summary = evaluate(request, out, workers, provenance(values["seed"]), progress)
@@ -217,34 +214,6 @@ def _describe(values: Values, dataset: Dataset) -> Values:
     }
 
 
-def _loss(values: Values) -> Any:
-    arguments = dict(values["loss"])
-    return LOSSES[arguments.pop("name")](**arguments)
-
-
-def _supervised(values: Values, student: Enhancer) -> list[Phase]:
-    return [Phase("supervised", Supervised(student, _loss(values)), values["epochs"], values["patience"])]
-
-
-def _distillation(values: Values, student: Enhancer, teacher: Enhancer) -> list[Phase]:
-    section = values["distill"]
-    terms = []
-    for name, term in section["terms"].items():
-        arguments = dict(term["loss"])
-        method = METHODS[arguments.pop("name")]
-        pairs = None if term["pairs"] is None else [(pair[0], pair[1]) for pair in term["pairs"]]
-        terms.append(build_term(name, method, arguments, term["weight"], pairs, student, teacher))
-    one_step = section["schedule"] == "one_step"
-    weight = section["supervised_weight"] if one_step else 0.0
-    objective: Objective = Distillation(student, _loss(values), teacher, terms, weight)
-    if one_step:
-        return [Phase("distillation", objective, values["epochs"], values["patience"])]
-    return [
-        Phase("distillation", objective, values["epochs"], section["switch_patience"]),
-        *_supervised(values, student),
-    ]
-
-
 def _build(section: str, target: Callable[..., Any], arguments: Values) -> Any:
     """Builds an object; what only it can see to be wrong is told with the section's name."""
     try:
@@ -259,7 +228,7 @@ def _claim(run: Path, values: Values, about: Values) -> None:
     if path.is_file():
         check_same(path, values)
         begun = read_json(run / ABOUT, "run") if (run / ABOUT).is_file() else about
-        for what in ("data", "teacher"):
+        for what in ("data", "teachers"):
             if begun.get(what, about[what]) != about[what]:
                 raise ConfigError(
                     f"{what}: expected the one that {run} was begun with, got another: choose another out="

@@ -24,7 +24,8 @@ def reader(tiny_dataset: Path) -> SceneReader:
 
 
 def batches(reader: SceneReader, epoch: int = 0, first: int = 0, share: Share = WHOLE, size: int = 2) -> list[Batch]:
-    return list(epoch_batches(reader, reader.entries(), size, epoch, first, share))
+    steps = range(first, len(reader.entries()) // size)
+    return list(epoch_batches(reader, reader.entries(), size, epoch, steps, share))
 
 
 def assert_equal(got: list[Batch], expected: list[Batch]) -> None:
@@ -101,13 +102,13 @@ def test_snr_lies_in_the_range_and_varies(reader: SceneReader) -> None:
     whole, drawn = replace(reader, seconds=5.0, snr_db=[2.0, 6.0]), []
     for epoch in range(6):
         entry = whole.entries()[0]
-        noisy, _ = whole.read(entry, epoch)
+        noisy, *_ = whole.read(entry, epoch)
         speech = whole.dataset.read(entry).speech[0]
         drawn.append(snr_db(speech, noisy[0] - speech))
     assert all(1.95 < value < 6.05 for value in drawn)
     assert max(drawn) - min(drawn) > 0.5
     fixed = replace(whole, snr_db=[3.0, 3.0])
-    noisy, _ = fixed.read(entry, 0)
+    noisy, *_ = fixed.read(entry, 0)
     assert snr_db(speech, noisy[0] - speech) == pytest.approx(3.0, abs=0.05)
 
 

@@ -63,6 +63,7 @@ def test_the_whole_path(tiny_corpus: Path, tmp_path: Path) -> None:
     assert said == [
         "distillation: loss = 0 WaveMagnitudeL1 + 1 (1 fused)",
         "supervised: loss = WaveMagnitudeL1",
+        "  fused: lstm1 + lstm2 + lin [freq_lstm, time_lstm, linear]",
     ]
     epochs = [row for row in read_json_lines(taught / "metrics.jsonl") if row["event"] == "epoch"]
     assert [(row["phase"], row["epoch"]) for row in epochs] == [

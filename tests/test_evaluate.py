@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -23,7 +24,7 @@ from arrayse.summary import Request
 def make_run(folder: Path, geometry: ArrayGeometry, mics: list[int] | None = None, ref_mic: int | None = None) -> Path:
     """A run folder with an untrained network."""
     torch.manual_seed(0)
-    description = {
+    description: dict[str, Any] = {
         "net": {"name": "ft_jnf", "freq_hidden": 4, "time_hidden": 4},
         "stft": {},
         "features": {},
@@ -35,7 +36,7 @@ def make_run(folder: Path, geometry: ArrayGeometry, mics: list[int] | None = Non
     enhancer = build_enhancer(**description)
     save_description(folder, description)
     save_weights(folder, enhancer)
-    write_json(folder / "about.json", {"objectives": ["supervised: loss = x"], "teacher": None})
+    write_json(folder / "about.json", {"objectives": ["supervised: loss = x"], "teachers": {}})
     return folder
 
 
@@ -141,7 +142,7 @@ def test_another_array_or_baseline_is_refused(request_for: Request, tmp_path: Pa
 def test_bad_requests(request_for: Request, tmp_path: Path) -> None:
     for change, message in (
         ({"n_scenes": 99}, "n_scenes: expected at most 2"),
-        ({"runs": {"noisy": request_for.runs["first"]}}, "expected other names than noisy and target"),
+        ({"runs": {"noisy": request_for.runs["first"]}}, "expected other names than noisy, target"),
     ):
         with pytest.raises(ValueError, match=message):
             evaluate(Request(**{**vars(request_for), **change}), tmp_path / "out", 1, {})

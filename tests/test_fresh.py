@@ -50,14 +50,14 @@ def build(data: Path, snr: tuple[float, float] = (-5.0, 15.0), seconds: float = 
 
 def read(reader: SceneReader, number: int, epoch: int) -> np.ndarray:
     """Noisy and target, (2, n_mics, n_samples)."""
-    return np.stack(reader.read(reader.entries()[number], epoch))
+    return np.stack(reader.read(reader.entries()[number], epoch)[:2])
 
 
 # --- what is read -------------------------------------------------------------------------------------------
 
 
 def test_shapes_types_and_names(reader: FreshReader) -> None:
-    noisy, target = reader.read(reader.entries()[0], 0)
+    noisy, target, *_ = reader.read(reader.entries()[0], 0)
     assert noisy.shape == target.shape == (5, 1600)
     assert noisy.dtype == target.dtype == np.float32
     assert [entry.id for entry in reader.entries()] == [f"train-fresh-{number:06d}" for number in range(6)]

@@ -16,9 +16,12 @@ LAYERS = {
     1: ("taps",),
     2: ("frontend", "losses", "metrics", "statistics", "objectives"),
     3: ("models", "kd"),
-    4: ("data", "processes", "checkpoint", "training", "train", "profile", "summary", "evaluate", "report"),
+    4: (
+        *("data", "processes", "checkpoint", "training", "tracking", "train"),
+        *("profile", "beamform", "summary", "evaluate", "report"),
+    ),
     5: (
-        *("schema", "keys", "config", "fresh", "preview", "verbs", "benchmark"),
+        *("schema", "keys", "config", "fresh", "phases", "preview", "verbs", "benchmark"),
         *("ui", "quickstart", "doctor", "cli", "__main__"),
     ),
 }

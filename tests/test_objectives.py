@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from arrayse.losses import NegativeSiSdr, WaveMagnitudeL1, si_sdr_db
-from arrayse.objectives import Batch, Objective, Supervised
+from arrayse.objectives import Objective, Supervised
 from tests.tiny import batch, enhancer
 
 
@@ -31,7 +31,7 @@ def test_validation_sums_over_items() -> None:
     objective, scenes = Supervised(enhancer(), WaveMagnitudeL1()), batch(n_items=3)
     with torch.no_grad():
         whole = objective.validate(scenes)
-        parts = [objective.validate(Batch(scenes.noisy[i : i + 1], scenes.target[i : i + 1], ["x"])) for i in range(3)]
+        parts = [objective.validate(scenes.items([i])) for i in range(3)]
     assert set(whole) == {"loss", "si_sdr_gain"}
     for name, value in whole.items():
         torch.testing.assert_close(value, torch.stack([part[name] for part in parts]).sum(), rtol=1e-5, atol=1e-5)

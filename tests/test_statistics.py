@@ -1,4 +1,4 @@
-"""Bootstrap intervals: coverage, agreement with a plain loop and with theory, pairs, and missing values."""
+"""Bootstrap intervals: coverage, agreement with a plain loop and with theory, pairs, seeds, and missing values."""
 
 import numpy as np
 import pytest
@@ -6,7 +6,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import arrayse.statistics
-from arrayse.statistics import Summary, bootstrap_interval, paired_difference, summarise
+from arrayse.statistics import (
+    Summary,
+    bootstrap_interval,
+    crossed_share,
+    paired_difference,
+    summarise,
+    summarise_crossed,
+)
 
 
 def draw(seed: int = 0) -> np.random.Generator:
@@ -149,3 +156,140 @@ def test_difference_changes_sign_with_the_order() -> None:
 def test_pairs_need_equal_lengths() -> None:
     with pytest.raises(ValueError, match="b: expected 2 items like a, got 1"):
         paired_difference([1.0, 2.0], [1.0], draw())
+
+
+def crossed(seed: int, n_seeds: int, n_items: int, seed_std: float, item_std: float, rest_std: float) -> np.ndarray:
+    """Gaussian scores (n_seeds, n_items) around 0: an effect of the seed, one of the item, and the rest."""
+    rng = draw(seed)
+    by_seed, by_item = rng.normal(0, seed_std, (n_seeds, 1)), rng.normal(0, item_std, n_items)
+    return by_seed + by_item + rng.normal(0, rest_std, (n_seeds, n_items))
+
+
+def crossed_by_loops(values: np.ndarray, rng: np.random.Generator, n_resamples: int) -> list[float]:
+    n_seeds, n_items = values.shape
+    seeds = [[rng.integers(n_seeds) for _ in range(n_seeds)] for _ in range(n_resamples)]
+    means = []
+    for drawn_seeds in seeds:
+        drawn_items = [rng.integers(n_items) for _ in range(n_items)]
+        means.append(float(np.mean([values[i, j] for i in drawn_seeds for j in drawn_items])))
+    return means
+
+
+def test_crossed_interval_equals_a_plain_loop(monkeypatch: pytest.MonkeyPatch) -> None:
+    values = crossed(20, 3, 13, 0.5, 1.0, 0.3)
+    expected = np.quantile(crossed_by_loops(values, draw(21), 150), [0.05, 0.95])
+    for block_size in (1 << 20, 39 * 7, 1):  # 21 blocks of 7 resamples and one of 3; less than one resample
+        monkeypatch.setattr(arrayse.statistics, "BLOCK_SIZE", block_size)
+        mean, low, high = ends(summarise_crossed(values, draw(21), 150, 0.9))
+        assert mean == pytest.approx(values.mean(), abs=1e-12)
+        assert (low, high) == pytest.approx(expected, abs=1e-12)
+
+
+def test_one_seed_has_the_interval_of_its_items() -> None:
+    values = draw(22).standard_normal(41)
+    assert ends(summarise_crossed(values[None], draw(), 300, 0.9)) == pytest.approx(
+        ends(summarise(values, draw(), 300, 0.9)), abs=1e-12
+    )
+
+
+def test_many_equal_seeds_change_nothing_but_the_draws() -> None:
+    values = draw(23).standard_normal(200)
+    alone, many = ends(summarise(values, draw(), 8000)), ends(summarise_crossed(np.stack([values] * 4), draw(), 8000))
+    assert many == pytest.approx(alone, abs=0.01)  # a tenth of the half width
+
+
+@pytest.mark.parametrize(
+    ("n_seeds", "n_items", "stds"),
+    [(3, 50, (0.3, 1, 0.5)), (6, 40, (1, 0.2, 1)), (40, 4, (0, 1, 3)), (5, 1, (1, 1, 0))],
+)
+def test_crossed_resamples_have_the_variance_of_the_closed_form(
+    n_seeds: int, n_items: int, stds: tuple[float, float, float]
+) -> None:
+    values = crossed(24, n_seeds, n_items, *stds)
+    by_seed, by_item = values.mean(axis=1) - values.mean(), values.mean(axis=0) - values.mean()
+    rest = values - values.mean() - by_seed[:, None] - by_item
+    variance = by_seed.var() / n_seeds + by_item.var() / n_items + rest.var() / (n_seeds * n_items)
+    means = arrayse.statistics._crossed_means(values[None], draw(25), 20_000)[0]
+    assert means.mean() == pytest.approx(values.mean(), abs=4 * np.sqrt(variance / 20_000))
+    assert means.var() == pytest.approx(variance, rel=0.06)  # its own standard error is some 0.01
+
+
+def test_variance_over_experiments_is_the_one_that_theory_expects() -> None:
+    n_seeds, n_items, (seed_std, item_std, rest_std) = 4, 12, (1.0, 2.0, 1.5)
+    tables = [crossed(100 + k, n_seeds, n_items, seed_std, item_std, rest_std) for k in range(400)]
+    found = np.mean([arrayse.statistics._crossed_means(table[None], draw(26), 300)[0].var() for table in tables])
+    s, i = (n_seeds - 1) / n_seeds, (n_items - 1) / n_items
+    expected = s * seed_std**2 / n_seeds + i * item_std**2 / n_items
+    expected += (s + i + s * i) * rest_std**2 / (n_seeds * n_items)  # up to three times its due
+    assert found == pytest.approx(expected, rel=0.08)
+
+
+@pytest.mark.parametrize(("n_seeds", "coverage"), [(2, 0.5), (3, 0.75), (5, 0.83), (10, 0.9)])
+def test_intervals_of_few_seeds_cover_as_little_as_is_said(n_seeds: int, coverage: float) -> None:
+    # 400 experiments: one standard deviation of the rate is 0.025 at most.
+    tables = [crossed(1000 + k, n_seeds, 2, 1.0, 0.0, 0.0) for k in range(400)]
+    intervals = [ends(summarise_crossed(table, draw(k), 400)) for k, table in enumerate(tables)]
+    assert np.mean([low <= 0 <= high for _, low, high in intervals]) == pytest.approx(coverage, abs=0.07)
+
+
+@pytest.mark.parametrize("n_seeds", [2, 3])
+def test_two_or_three_seeds_reach_from_the_lowest_to_the_highest(n_seeds: int) -> None:
+    table = crossed(31, n_seeds, 2, 1.0, 0.0, 0.0)
+    _, low, high = ends(summarise_crossed(table, draw(), 8000))
+    assert (low, high) == pytest.approx((table.min(), table.max()))
+
+
+def test_an_item_counts_where_every_seed_has_a_value() -> None:
+    values: list[list[float | None]] = [[1.0, None, 2.0, 6.0, np.inf], [2.0, 5.0, 4.0, np.nan, 1.0]]
+    summary = summarise_crossed(values, draw())
+    assert (summary.mean, summary.n, summary.n_failed) == (2.25, 2, 3)
+    assert (summary.low, summary.high) == ends(summarise_crossed([[1.0, 2.0], [2.0, 4.0]], draw()))[1:]
+    share = crossed_share(values, np.ones((2, 5)), draw())
+    assert (share.mean, share.low, share.high, share.n, share.n_failed) == pytest.approx(
+        (2.25, summary.low, summary.high, 2, 3)
+    )
+
+
+@pytest.mark.parametrize("values", [np.empty((2, 0)), [[None, 1.0], [2.0, None]]])
+def test_no_item_in_common_has_no_mean(values: np.ndarray) -> None:
+    n_items = len(values[0])
+    assert summarise_crossed(values, draw()) == Summary(None, None, None, 0, n_items)
+    assert crossed_share(values, np.ones((2, n_items)), draw()) == Summary(None, None, None, 0, n_items)
+
+
+def test_one_seed_of_one_item_is_its_own_interval() -> None:
+    assert summarise_crossed([[2.5, None]], draw()) == Summary(2.5, 2.5, 2.5, 1, 1)
+
+
+def test_share_of_a_multiple_has_no_spread_and_a_share_equals_a_plain_loop() -> None:
+    whole = 2 + crossed(27, 3, 30, 0.2, 0.5, 0.1)
+    assert ends(crossed_share(0.8 * whole, whole, draw())) == pytest.approx((0.8, 0.8, 0.8))
+    part = 0.7 * whole + crossed(28, 3, 30, 0.1, 0.2, 0.1)
+    parts, wholes = (np.array(crossed_by_loops(values, draw(29), 100)) for values in (part, whole))
+    mean, low, high = ends(crossed_share(part, whole, draw(29), 100, 0.9))
+    assert mean == pytest.approx(part.mean() / whole.mean())
+    assert (low, high) == pytest.approx(np.quantile(parts / wholes, [0.05, 0.95]))
+
+
+@pytest.mark.parametrize("offset", [0.0, 0.1, -5.0])
+def test_there_is_no_share_of_a_whole_that_is_not_clearly_positive(offset: float) -> None:
+    whole = crossed(30, 2, 20, 0, 1, 0.1)
+    assert crossed_share(whole, whole - whole.mean() + offset, draw()) == Summary(None, None, None, 20, 0)
+
+
+@pytest.mark.parametrize("values", [[1.0, 2.0], np.empty((0, 4)), np.ones((2, 2, 2)), 1.0])
+def test_crossed_forms_refuse_what_is_no_table(values: np.ndarray) -> None:
+    with pytest.raises(ValueError, match=r"values: expected shape \(n_seeds, n_items\) with one or more seeds, got"):
+        summarise_crossed(values, draw())
+    with pytest.raises(ValueError, match="part: expected shape"):
+        crossed_share(values, values, draw())
+
+
+def test_crossed_forms_refuse_impossible_settings_and_unequal_shapes() -> None:
+    for n_resamples, level in ((0, 0.95), (9, 1.0)):
+        with pytest.raises(ValueError, match="bootstrap: expected"):
+            summarise_crossed([[1.0, 2.0]], draw(), n_resamples, level)
+        with pytest.raises(ValueError, match="bootstrap: expected"):
+            crossed_share([[1.0, 2.0]], [[1.0, 2.0]], draw(), n_resamples, level)
+    with pytest.raises(ValueError, match=r"whole: expected shape \(1, 2\) like part, got \(2, 2\)"):
+        crossed_share([[1.0, 2.0]], [[1.0, 2.0], [1.0, 2.0]], draw())

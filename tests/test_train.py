@@ -16,6 +16,7 @@ from safetensors.torch import load_file
 from torch import Tensor, nn
 
 from arrayse.checkpoint import read_training_state
+from arrayse.data import Item
 from arrayse.files import read_json_lines
 from arrayse.objectives import Batch, Objective
 from arrayse.train import FitSettings, Phase, StoppedBySignal, fit
@@ -40,10 +41,13 @@ class ToyReader:
     def entries(self) -> list[ToyScene]:
         return [ToyScene(f"s{number}") for number in range(self.n_scenes)]
 
-    def read(self, entry: ToyScene, epoch: int) -> tuple[np.ndarray, np.ndarray]:
+    def draw_of(self, epoch: int) -> int:
+        return epoch
+
+    def read(self, entry: ToyScene, draw: int) -> Item:
         self.read_ids.append(entry.id)
         value = np.full((1, 4), np.nan if entry.id in self.bad else 1.0, dtype=np.float32)
-        return value, value
+        return Item(value, value, 0.0, entry.id)
 
 
 class Student(nn.Module):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Sequence
 from typing import Any
 
@@ -9,7 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from arrayse.geometry import ArrayGeometry, circular
-from arrayse.kd import METHODS, Distillation, build_term
+from arrayse.kd import METHODS, Distillation, LiveViews, Teacher, Term, build_term
 from arrayse.losses import WaveMagnitudeL1
 from arrayse.models import Enhancer, build_enhancer
 from arrayse.objectives import Batch
@@ -68,7 +69,8 @@ def spectra(*shape: int, seed: int = 0) -> Tensor:
 def batch(n_items: int = 2, n_mics: int = 5, n_samples: int = 1600, seed: int = 0) -> Batch:
     """Noise as noisy and, independent of it, as target."""
     noisy, target = waves(2, n_items, n_mics, n_samples, seed=seed)
-    return Batch(noisy, target, [f"item-{number}" for number in range(n_items)])
+    names = [f"item-{number}" for number in range(n_items)]
+    return Batch(noisy, target, names, torch.arange(n_items) * 10.0, [f"{name}-key-{seed}" for name in names])
 
 
 def distillation(
@@ -76,7 +78,20 @@ def distillation(
 ) -> Distillation:
     """An objective with one term that bears the name of its method."""
     term = build_term(method, METHODS[method], arguments, 1.0, None, student, teacher)
-    return Distillation(student, WaveMagnitudeL1(), teacher, [term], supervised_weight)
+    return Distillation(student, WaveMagnitudeL1(), [taught_by(teacher, [term])], supervised_weight)
+
+
+VARIANTS = [
+    (name, {"form": form} if form else {})
+    for name, method in METHODS.items()
+    for form in (("paper", "normalised") if "form" in inspect.signature(method).parameters else (None,))
+]
+"""Every method in every form, with the arguments that say so."""
+
+
+def taught_by(teacher: Enhancer, terms: list[Term], name: str = "teacher", **arguments: Any) -> Teacher:
+    """A teacher that runs live."""
+    return Teacher(name, LiveViews(teacher), terms, **arguments)
 
 
 class FixedMask(nn.Module):

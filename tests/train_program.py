@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from arrayse.data import SceneReader
+from arrayse.data import Item, SceneReader
 from arrayse.losses import WaveMagnitudeL1
 from arrayse.mixture import SceneEntry, open_dataset
 from arrayse.objectives import Supervised
@@ -31,11 +31,11 @@ N_STEPS = 3
 class PoisonedReader(SceneReader):
     """One scene has a NaN in it."""
 
-    def read(self, entry: SceneEntry, epoch: int) -> tuple[np.ndarray, np.ndarray]:
-        noisy, target = super().read(entry, epoch)
+    def read(self, entry: SceneEntry, draw: int) -> Item:
+        item = super().read(entry, draw)
         if entry.id == POISONED:
-            noisy[0, 100] = np.nan
-        return noisy, target
+            item.noisy[0, 100] = np.nan
+        return item
 
 
 def settings(**changed: Any) -> FitSettings:

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
+from arrayse.kd.base import DistillationLoss, Form, Pair, check_choice
 from arrayse.kd.lin import Lin
-from arrayse.kd.lstm1 import Lstm1
-from arrayse.kd.lstm2 import Lstm2
-from arrayse.kd.similarity import Flow, Form, Pool, check_options, gram_distance, gram_spread
+from arrayse.kd.similarity import batch_gram, check_flows, gram_distance, gram_spread
+from arrayse.kd.views import WHOLE, Flow, Pool, View, cosines_kind, rows_kind
 
 
-class Fused(nn.Module):
+class Fused(DistillationLoss):
     """lstm1 + lstm2 + lin.
 
     Metzger, Ohlenbusch, Rollwage, Doclo, "Comparison of Knowledge Distillation Methods for Low-complexity
@@ -22,39 +22,36 @@ class Fused(nn.Module):
     a constant" for all three, and the loss is their mean.
 
     Args:
-        channels: channels of the student's and the teacher's taps, in the order of ``taps``.
+        pairs: channels of the student's and the teacher's taps, in the order of ``taps``.
         form: ``paper`` or ``normalised``.
         flows: Grams of the normalised form; None: time and frequency.
-        pool: of the normalised form, see :func:`arrayse.kd.similarity.cosine_gram`.
+        pool: of the normalised form, see :func:`arrayse.kd.views.rows`.
 
     Raises:
         ValueError: an unknown form, flow or pool, or no flow at all.
     """
 
+    paper = "Metzger et al. 2025, arXiv 2507.19208"
     taps = ("freq_lstm", "time_lstm", "linear")
 
     def __init__(
-        self,
-        channels: list[tuple[int, int]],
-        form: Form = "normalised",
-        flows: list[Flow] | None = None,
-        pool: Pool = "mean",
+        self, pairs: list[Pair], form: Form = "normalised", flows: list[Flow] | None = None, pool: Pool = "mean"
     ) -> None:
         super().__init__()
-        self.form, self.flows, self.pool = form, check_options(form, flows, pool), pool
-        self.lstm1 = Lstm1(channels[:1], "paper")
-        self.lstm2 = Lstm2(channels[1:2], "paper")
-        self.lin = Lin(channels[2:], form)
+        check_choice("form", form, Form)
+        self.form, flows = form, check_flows(flows, pool)
+        self.lin = Lin(pairs[2:], form)
+        if form == "paper":
+            grams = [View(0, rows_kind("time")), View(1, rows_kind("frequency"))]
+        else:
+            grams = [View(tap, cosines_kind(flow, pool)) for tap in (0, 1) for flow in flows]
+        self.views = [*grams, View(2, WHOLE)]
 
     def forward(self, student: list[Tensor], teacher: list[Tensor]) -> Tensor:
-        """Three taps each, (batch, channel, freq, frame) → one number."""
-        lin = self.lin(student[2:], teacher[2:])
+        """Views of both LSTMs, then the linear output as it is → one number."""
+        lin = self.lin(student[-1:], teacher[-1:])
+        lstms = list(zip(student[:-1], teacher[:-1], strict=True))
         if self.form == "paper":
-            return self.lstm1(student[:1], teacher[:1]) + self.lstm2(student[1:2], teacher[1:2]) + lin
-        grams = [self._relative(student[i], teacher[i], flow) for i in (0, 1) for flow in self.flows]
-        lstms = torch.stack(grams).mean()  # each LSTM weighs as much as lin
-        return (2 * lstms + lin) / 3
-
-    def _relative(self, student: Tensor, teacher: Tensor, flow: Flow) -> Tensor:
-        distance = gram_distance(student, teacher, flow, self.pool)
-        return (distance / gram_spread(teacher, flow, self.pool)).mean()
+            return lin + torch.stack([(batch_gram(s) - batch_gram(t)).abs().mean() for s, t in lstms]).sum()
+        relative = [(gram_distance(s, t) / gram_spread(t)).mean() for s, t in lstms]
+        return (2 * torch.stack(relative).mean() + lin) / 3  # each LSTM weighs as much as lin

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from arrayse.kd.similarity import Flow, GramLoss
+from typing import ClassVar
+
+from arrayse.kd.similarity import GramLoss
+from arrayse.kd.views import Flow
 
 
 class Lstm1(GramLoss):
@@ -17,5 +20,6 @@ class Lstm1(GramLoss):
     :class:`arrayse.kd.similarity.GramLoss`.
     """
 
+    paper = "Metzger et al. 2025, arXiv 2507.19208"
     taps = ("freq_lstm",)
-    paper_flow: Flow = "time"
+    paper_flow: ClassVar[Flow] = "time"

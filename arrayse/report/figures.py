@@ -43,10 +43,10 @@ DYNAMIC_RANGE_DB = 65.0
 
 
 def colour_index(results: Results) -> dict[str, int]:
-    """The colour number of each system, the same everywhere: 0 for the noisy input, 1, 2, … for models."""
-    models = [system.name for system in results.systems if system.is_model]
+    """The colour number of each system, the same everywhere: 0 for the noisy input, 1, 2, … for what is made of it."""
+    made = [system.name for system in results.systems if not system.is_input]
     return {system.name: 0 for system in results.systems} | {
-        name: 1 + position % N_COLOURS for position, name in enumerate(models)
+        name: 1 + position % N_COLOURS for position, name in enumerate(made)
     }
 
 

@@ -84,9 +84,9 @@ def sources_of(waves: Mapping[str, np.ndarray], sample_rate: int, captions: Mapp
 
 def _order(versions: Sequence[str], results: Results) -> list[str]:
     """Noisy input and reference first, then the systems as in the table, then whatever else there is."""
-    inputs = [system.name for system in results.systems if not system.is_model]
-    models = [system.name for system in results.systems if system.is_model]
-    wanted = [*inputs, REFERENCE, *models]
+    inputs = [system.name for system in results.systems if system.is_input]
+    others = [system.name for system in results.systems if not system.is_input]
+    wanted = [*inputs, REFERENCE, *others]
     return sorted(versions, key=lambda version: wanted.index(version) if version in wanted else len(wanted))
 
 

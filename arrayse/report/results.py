@@ -12,7 +12,7 @@ from arrayse.geometry import ArrayGeometry
 
 @dataclass(frozen=True)
 class System:
-    """One row of the table: the untouched input or a model."""
+    """One row of the table: the untouched input, a beamformer that is told the direction of the target, or a model."""
 
     name: str
     kind: str
@@ -23,8 +23,16 @@ class System:
     description: str
 
     @property
+    def is_input(self) -> bool:
+        return self.kind == "noisy"
+
+    @property
+    def is_beamformer(self) -> bool:
+        return self.kind == "beamformer"
+
+    @property
     def is_model(self) -> bool:
-        return self.kind != "noisy"
+        return not (self.is_input or self.is_beamformer)
 
     @property
     def is_teacher(self) -> bool:
@@ -105,7 +113,7 @@ class Results:
 
     @property
     def noisy(self) -> System | None:
-        return next((system for system in self.systems if not system.is_model), None)
+        return next((system for system in self.systems if system.is_input), None)
 
     @property
     def teacher(self) -> System | None:

@@ -153,11 +153,12 @@ def values(results: Results, system: System, metric: str) -> list[str]:
 
 
 def notes(results: Results) -> list[str]:
-    """What stands below every table: how many were counted, which failed, and what computed the numbers."""
+    """What stands below every table: how many were counted, which failed, what beamformers are, and what computed."""
     measured = sorted({cell.n for cell in results.cells.values()})
     n = f"{measured[0]}" if len(measured) == 1 else f"{measured[0]} to {measured[-1]}" if measured else "0"
     scenes = f"{results.n_scenes} scenes, the same for every system and SNR"
     lines = [f"n = {n} scored utterances behind each number ({scenes}).", _failure_note(results), DEFINITIONS]
+    lines += [f"{system.name}: {system.description}." for system in results.systems if system.is_beamformer]
     if results.implementations:
         named = [f"{metric_style(metric).label}: {text}" for metric, text in results.implementations.items()]
         lines.append(f"Implementations: {'; '.join(named)}.")

@@ -1,0 +1,75 @@
+"""What every distillation loss has: taps, views of them, one formula."""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar, Literal, NamedTuple, get_args
+
+from torch import Tensor, nn
+
+from arrayse.kd.views import WHOLE, View
+
+Form = Literal["paper", "normalised"]
+
+MIN_SPREAD = 1e-6
+
+
+class Pair(NamedTuple):
+    """A tap of the student and one of the teacher.
+
+    Attributes:
+        student: its channels.
+        teacher: its channels.
+        aligned: whether equal channel numbers mean the same thing. Outputs of different microphones do not.
+    """
+
+    student: int
+    teacher: int
+    aligned: bool = True
+
+
+class DistillationLoss(nn.Module):
+    """A published way of learning from a teacher; subclasses say the formula, in their docstring and in ``forward``.
+
+    A loss may own parameters; they are trained with the student and never become part of it.
+
+    Attributes:
+        paper: where it was published.
+        taps: what it compares unless told otherwise, the same on both sides.
+        any_number: whether it takes any number of pairs of taps.
+        min_items: the fewest items of a batch that it can work with.
+        views: what it looks at, of student and teacher alike.
+    """
+
+    paper: ClassVar[str]
+    taps: ClassVar[tuple[str, ...]]
+    any_number: ClassVar[bool] = False
+    min_items: ClassVar[int] = 1
+    views: list[View]
+
+    def forward(self, student: list[Tensor], teacher: list[Tensor]) -> Tensor:
+        """The ``views`` of both, with the batch as their first axis → one number."""
+        raise NotImplementedError
+
+
+def whole_views(n_taps: int) -> list[View]:
+    """Every tap as it is."""
+    return [View(tap, WHOLE) for tap in range(n_taps)]
+
+
+def adapter(pair: Pair) -> nn.Module:
+    """Brings the student's channels to the teacher's: nothing, or a 1×1 convolution, trained with the student."""
+    if pair.aligned and pair.student == pair.teacher:
+        return nn.Identity()
+    return nn.Conv2d(pair.student, pair.teacher, 1)
+
+
+def spread(teacher: Tensor) -> Tensor:
+    """Mean absolute deviation of each item from its mean: (batch, …) → (batch,), at least 1e-6."""
+    flat = teacher.flatten(start_dim=1)
+    return (flat - flat.mean(dim=1, keepdim=True)).abs().mean(dim=1).clamp_min(MIN_SPREAD)
+
+
+def check_choice(name: str, got: str, choices: Any) -> None:
+    """Raises ValueError unless ``got`` is a member of the literal type ``choices``."""
+    if got not in get_args(choices):
+        raise ValueError(f"{name}: expected one of {', '.join(get_args(choices))}, got {got}")

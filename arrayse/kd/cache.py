@@ -1,0 +1,124 @@
+"""Views of a teacher's features on disk: in 16 bits, a checksummed file for each item and view.
+
+A folder belongs to one teacher and one dataset. It is filled while students train, by any number of processes: a view
+is a function of the teacher's weights, the item and the precision of the computation.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save
+from torch import Tensor
+
+from arrayse.files import check_new_folder, one_line, read_json, write_json, write_whole
+from arrayse.kd.views import KINDS
+
+HEADER, FORMAT = "cache.json", 1
+CHECKSUM = "sha256"
+BYTES = 2
+"""Of a number."""
+
+
+@dataclass(frozen=True)
+class Origin:
+    """What the views of a cache come from.
+
+    Attributes:
+        teacher: SHA-256 of its weights.
+        data: SHA-256 of the description of the dataset.
+        precision: that the teacher computes in.
+    """
+
+    teacher: str
+    data: str
+    precision: str
+
+
+@dataclass(frozen=True)
+class ViewCache:
+    """A folder of views.
+
+    Attributes:
+        folder: where they lie.
+    """
+
+    folder: Path
+
+    def claim(self, origin: Origin) -> None:
+        """Writes what the views come from, or checks that it is the same.
+
+        Raises:
+            ValueError: a cache of something else, or a folder that is no cache.
+        """
+        path = self.folder / HEADER
+        wanted = {"format": FORMAT, **asdict(origin)}
+        if not path.is_file():
+            check_new_folder(self.folder, "a cache of teacher outputs")
+            write_json(path, wanted)
+            return
+        there = read_json(path, "cache")
+        for name, value in wanted.items():
+            got = there.get(name) if isinstance(there, dict) else None
+            if got != value:
+                raise ValueError(
+                    f"{self.folder}: expected a cache of this {name} ({str(value)[:12]}), got one of another "
+                    f"({str(got)[:12]}): choose another distill.cache="
+                )
+
+    def has(self, key: str, tap: str, kind: str) -> bool:
+        """Whether a view of an item is there."""
+        return self._path(key, tap, kind).is_file()
+
+    def write(self, key: str, tap: str, kind: str, view: Tensor) -> None:
+        """Keeps the view of an item, without a batch axis, in 16 bits.
+
+        Raises:
+            ValueError: numbers that 16 bits cannot hold, or that are not finite.
+        """
+        rounded = view.detach().to("cpu", torch.float16).contiguous()
+        if not torch.isfinite(rounded).all():
+            largest = float(view.abs().max())
+            raise ValueError(f"{key} {tap}: expected numbers that 16 bits can hold, got up to {largest:g}")
+        content = save({"view": rounded}, {CHECKSUM: _checksum(rounded)})
+        path = self._path(key, tap, kind)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        write_whole(path, lambda temporary: _write_bytes(temporary, content))
+
+    def read(self, key: str, tap: str, kind: str) -> Tensor:
+        """The view of an item in 32 bits.
+
+        Raises:
+            ValueError: no such file, or a damaged one.
+        """
+        path = self._path(key, tap, kind)
+        hint = "delete it: it will be computed again"
+        try:
+            with safe_open(path, "pt") as file:
+                view, expected = file.get_tensor("view"), (file.metadata() or {}).get(CHECKSUM)
+        except (SafetensorError, OSError) as error:
+            raise ValueError(f"{path}: expected a view of a teacher, got {one_line(error)}: {hint}") from None
+        got = _checksum(view)
+        if got != expected:
+            raise ValueError(f"{path}: expected the checksum {expected}, got {got}: {hint}")
+        return view.float()
+
+    def _path(self, key: str, tap: str, kind: str) -> Path:
+        return self.folder / f"{tap}.{kind}" / f"{key}.safetensors"
+
+
+def view_bytes(kind: str, channels: int, n_freqs: int, n_frames: int) -> int:
+    """Bytes that a view of an item takes on disk, header aside."""
+    return BYTES * KINDS[kind](torch.empty(1, channels, n_freqs, n_frames, device="meta")).numel()
+
+
+def _checksum(view: Tensor) -> str:
+    return hashlib.sha256(view.numpy().tobytes()).hexdigest()
+
+
+def _write_bytes(path: Path, content: bytes) -> None:
+    path.write_bytes(content)

@@ -1,0 +1,50 @@
+"""``mask``: the student's masks follow the teacher's."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from arrayse.kd.base import MIN_SPREAD, DistillationLoss, Form, Pair, adapter, check_choice, whole_views
+
+
+class Mask(DistillationLoss):
+    """mean|M_S − M_T| over microphones, bins and frames, |·| the modulus of complex masks.
+
+    Metzger, Ohlenbusch, Rollwage, Doclo, "Comparison of Knowledge Distillation Methods for Low-complexity
+    Multi-microphone Speech Enhancement using the FT-JNF Architecture", arXiv 2507.19208 (2025).
+
+    ``paper`` is that mean. ``normalised`` divides each item by the mean modulus of the teacher's deviation from its own
+    mean, so that 1 says: no closer than a constant (ours). Masks of other microphones, or of another number of them,
+    are mapped by a trained 1×1 convolution first (ours).
+
+    Args:
+        pairs: channels of the student's and the teacher's tap.
+        form: ``paper`` or ``normalised``.
+
+    Raises:
+        ValueError: an unknown form.
+    """
+
+    paper = "Metzger et al. 2025, arXiv 2507.19208"
+    taps = ("mask",)
+
+    def __init__(self, pairs: list[Pair], form: Form = "normalised") -> None:
+        super().__init__()
+        check_choice("form", form, Form)
+        self.form, self.views = form, whole_views(1)
+        self.adapter = adapter(pairs[0])
+
+    def forward(self, student: list[Tensor], teacher: list[Tensor]) -> Tensor:
+        """One tap each, (batch, 2·n_masks, freq, frame), real parts before imaginary ones → one number."""
+        mask_student, mask_teacher = self.adapter(student[0]), teacher[0]
+        distance = _modulus(mask_student - mask_teacher).mean(dim=(1, 2, 3))
+        if self.form == "normalised":
+            centre = mask_teacher.mean(dim=(2, 3), keepdim=True)
+            distance = distance / _modulus(mask_teacher - centre).mean(dim=(1, 2, 3)).clamp_min(MIN_SPREAD)
+        return distance.mean()
+
+
+def _modulus(mask: Tensor) -> Tensor:
+    """(batch, 2·n_masks, freq, frame) → (batch, n_masks, freq, frame); its gradient is 0, not NaN, at 0."""
+    return torch.linalg.vector_norm(torch.stack(mask.chunk(2, dim=1)), dim=0)

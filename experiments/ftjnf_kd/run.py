@@ -1,0 +1,195 @@
+"""The fair comparison of distillation methods for FT-JNF, from scenes to tables: one command that can be stopped.
+
+python experiments/ftjnf_kd/run.py PACK [--workers 2]
+
+PACK is a folder with MANIFEST.csv: speech and noise in three splits. Started again, it goes on where it stopped.
+"""
+
+from __future__ import annotations
+
+import argparse
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from rich.console import Console
+
+from arrayse.checkpoint import is_finished, load_enhancer
+from arrayse.config import read_config
+from arrayse.data import SceneReader, Share, valid_batches
+from arrayse.files import read_json_lines
+from arrayse.mixture import open_dataset
+from arrayse.parallel import available_cores, run_tasks
+from arrayse.phases import claim_caches, distillation_plan
+from arrayse.processes import has_bfloat16, keep_freed_memory
+from arrayse.train import FitSettings
+from arrayse.ui import count_bar
+from arrayse.verbs import run_evaluate, run_simulate, run_train
+
+HERE = Path(__file__).parent
+RUNS = HERE / "runs"
+ARRAYS = ("compact_diamond", "circular")
+SEEDS = (0, 1, 2)
+TRAIN = str(HERE / "train.yaml")
+TEACHER = ["model.freq_hidden=192", "model.time_hidden=64", "epochs=3"]
+SIZES = {
+    "tiny": ["model.freq_hidden=32", "model.time_hidden=16"],
+    "quarter": ["model.freq_hidden=96", "model.time_hidden=32"],
+}
+STUDENT = ["fit.seconds=1.5", "fit.draws=1", "fit.epoch_steps=70", "fit.learning_rate=5e-3"]
+EPOCHS = 3
+"""Of each of the two phases; a student without a restart trains twice as many in one."""
+CONTROLS = {"none": f"epochs={2 * EPOCHS}", "restart": f"phase_epochs=[{EPOCHS},{EPOCHS}]"}
+DISTILLED = {
+    "mask": ["mask_two_step"],
+    "lin": ["lin_two_step"],
+    "lstm1_paper": ["lstm1_two_step"],
+    "lstm1": ["lstm1_two_step", "distill.terms.lstm1.loss.form=normalised"],
+    "lstm2_paper": ["lstm2_two_step"],
+    "lstm2": ["lstm2_two_step", "distill.terms.lstm2.loss.form=normalised"],
+    "fused_paper": ["fused_two_step"],
+    "fused": ["fused_two_step", "distill.terms.fused.loss.form=normalised"],
+    "gram": ["gram_two_step"],
+}
+"""The published schedule in both forms; those of ``mask`` and ``lin`` differ in the weight of an item only."""
+SCHEDULE = [f"phase_epochs=[{EPOCHS},{EPOCHS}]", f"distill.switch_patience={EPOCHS}"]
+ALL_VIEWS = [
+    *("mask_two_step", "lin_two_step", "lstm1_two_step", "lstm2_two_step", "fused_two_step", "gram_two_step"),
+    "distill.terms.lstm1_cosines={loss: {name: lstm1}}",
+    "distill.terms.lstm2_cosines={loss: {name: lstm2}}",
+]
+
+
+@dataclass(frozen=True)
+class Job:
+    """One training.
+
+    Attributes:
+        verb: ``train`` or ``distill``.
+        run: folder.
+        arguments: of the verb.
+    """
+
+    verb: str
+    run: Path
+    arguments: list[str]
+
+
+def job(array: str, name: str, arguments: list[str], distils: bool = False) -> Job:
+    """A training on the data of an array."""
+    run = RUNS / array / name
+    places = [f"data={HERE / 'data' / array}", f"out={run}"]
+    if distils:
+        places += [f"teacher={RUNS / array / 'teacher'}", f"distill.cache={RUNS / array / 'cache'}", *SCHEDULE]
+    return Job("distill" if distils else "train", run, [TRAIN, *arguments, *places])
+
+
+def students(seed: int) -> list[Job]:
+    """Every system in every size for every array."""
+    jobs = []
+    for array in ARRAYS:
+        for size, sizes in SIZES.items():
+            common = [*sizes, *STUDENT, f"seed={seed}"]
+            for system, epochs in CONTROLS.items():
+                jobs.append(job(array, f"{size}_{system}_s{seed}", [*common, epochs]))
+            for system, configs in DISTILLED.items():
+                jobs.append(job(array, f"{size}_{system}_s{seed}", [*configs, *common], distils=True))
+    return jobs
+
+
+def fewer_microphones(seed: int, method: str) -> list[Job]:
+    """The smallest student with one, two and three of the five microphones of the ring."""
+    jobs = []
+    for n_mics in (1, 2, 3):
+        mics = f"mics={list(range(n_mics))}"
+        common, name = [*SIZES["tiny"], *STUDENT, mics, f"seed={seed}"], f"tiny_{n_mics}mic"
+        jobs.append(job("circular", f"{name}_restart_s{seed}", [*common, CONTROLS["restart"]]))
+        jobs.append(job("circular", f"{name}_{method}_s{seed}", [*DISTILLED[method], *common], distils=True))
+    return jobs
+
+
+def best_method() -> str:
+    """The method whose smallest students have the lowest validation loss, over arrays and seeds."""
+
+    def loss(method: str) -> float:
+        runs = [RUNS / array / f"tiny_{method}_s{seed}" for array in ARRAYS for seed in SEEDS]
+        return sum(_validation_loss(run) for run in runs) / len(runs)
+
+    return min(DISTILLED, key=loss)
+
+
+def _validation_loss(run: Path) -> float:
+    rows: list[Any] = list(read_json_lines(run / "metrics.jsonl"))
+    return min(row["valid"]["loss"] for row in rows if row["event"] == "epoch" and row["phase"] == "supervised")
+
+
+def train_one(task: Job) -> str:
+    """Runs a training to its end and returns its folder."""
+    if not (task.run.is_dir() and is_finished(task.run)):
+        values = read_config(task.verb, task.arguments)
+        run_train(values, lambda title, done, total, numbers: None, lambda line: None)
+    return str(task.run)
+
+
+@torch.no_grad()
+def fill_cache(array: str) -> str:
+    """Writes all views of the teacher that any method takes, in one pass."""
+    keep_freed_memory()
+    task = job(array, "unused", [*ALL_VIEWS, *SIZES["tiny"], *STUDENT], distils=True)
+    values = read_config("distill", task.arguments)
+    dataset, settings = open_dataset(Path(values["data"])), FitSettings(**values["fit"])
+    plan = distillation_plan(values, load_enhancer(RUNS / array / "teacher"), dataset, settings)
+    reader = SceneReader(dataset, "train", settings.snr_db, settings.seconds, 0, draws=1)
+    claim_caches(values, plan, dataset, settings, len(reader.entries()))
+    for batch in valid_batches(reader, reader.entries(), 8, Share()):
+        with torch.autocast("cpu", torch.bfloat16, enabled=has_bfloat16("cpu")):
+            plan.teachers[0].views(batch)
+    return array
+
+
+def evaluate_seed(array: str, seed: int, workers: int) -> None:
+    """Scores the teacher and all students of a seed on the test scenes."""
+    folder = RUNS / array
+    runs = {path.name: path for path in sorted(folder.glob(f"*_s{seed}"))}
+    arguments = [f"data={HERE / 'data' / array}", f"out={folder / f'evaluation_s{seed}'}", f"workers={workers}"]
+    values = read_config("evaluate", [*arguments, "n_examples=0", "beamformers=[delay_and_sum,superdirective]"])
+    with count_bar(Console(), f"{array}, seed {seed}: test scenes") as progress:
+        run_evaluate(values, {"teacher": folder / "teacher", **runs}, progress)
+
+
+def run_jobs(title: str, jobs: list[Job], workers: int) -> None:
+    """Trains in parallel, one thread each."""
+    with count_bar(Console(), title) as progress:
+        progress(0, len(jobs))
+        for done, _ in enumerate(run_tasks(train_one, jobs, workers), start=1):
+            progress(done, len(jobs))
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("pack", type=Path, help="folder with MANIFEST.csv")
+    parser.add_argument("--workers", type=int, default=1 if torch.cuda.is_available() else available_cores())
+    arguments = parser.parse_args()
+    for array in ARRAYS:
+        places = [f"array={array}", f"out={HERE / 'data' / array}", f"workers={arguments.workers}"]
+        sound = [f"speech={arguments.pack}", f"noise={arguments.pack}"]
+        values = read_config("simulate", ["office", str(HERE / "simulate.yaml"), *sound, *places])
+        with count_bar(Console(), f"{array}: scenes") as progress:
+            run_simulate(values, progress, print)
+    run_jobs("teachers", [job(array, "teacher", TEACHER) for array in ARRAYS], arguments.workers)
+    print("teachers' outputs for", *run_tasks(fill_cache, ARRAYS, arguments.workers))
+    run_jobs("students", [task for seed in SEEDS for task in students(seed)], arguments.workers)
+    method = best_method()
+    print(f"best by validation loss: {method}")
+    run_jobs("fewer microphones", [t for s in SEEDS for t in fewer_microphones(s, method)], arguments.workers)
+    for seed in SEEDS:
+        for array in ARRAYS:
+            evaluate_seed(array, seed, arguments.workers)
+    subprocess.run([sys.executable, str(HERE / "tables.py")], check=True)
+
+
+if __name__ == "__main__":
+    main()
