@@ -172,7 +172,7 @@ def noisy_name(mic: int, dataset: Dataset) -> str:
     return NOISY if mic == dataset.geometry.ref_mic else f"{NOISY} mic {mic}"
 
 
-@functools.lru_cache(maxsize=64)
+@functools.cache
 def _enhancer(run: Path) -> Enhancer:
     return load_enhancer(run)
 

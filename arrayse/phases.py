@@ -92,14 +92,17 @@ def distillation_plan(values: Values, student: Enhancer, dataset: Dataset, setti
     return Plan(phases, teachers, hashes)
 
 
-def claim_caches(values: Values, plan: Plan, dataset: Dataset, settings: FitSettings, n_scenes: int) -> None:
+def claim_caches(values: Values, plan: Plan, dataset: Dataset, settings: FitSettings, n_scenes: int) -> list[str]:
     """Makes the cache folders of the teachers this training's, and checks that the disk has room for them.
+
+    Returns:
+        What they will take, for people.
 
     Raises:
         ValueError: a cache of another teacher, dataset or precision; too little space; no ``fit.draws``.
     """
     if "distill" not in values or values["distill"]["cache"] is None:
-        return
+        return []
     if settings.draws is None:
         raise ConfigError(
             "fit.draws: expected a number with distill.cache, got none: "
@@ -107,10 +110,14 @@ def claim_caches(values: Values, plan: Plan, dataset: Dataset, settings: FitSett
         )
     precision = "bfloat16" if uses_bfloat16(settings) else "float32"
     data = sha256_of(dataset.folder / "dataset.json")
-    if is_first_process():
-        for teacher, folder in zip(plan.teachers, _cache_folders(values).values(), strict=True):
+    told = []
+    for teacher, folder in zip(plan.teachers, _cache_folders(values).values(), strict=True):
+        missing = _missing_bytes(teacher, folder, dataset, settings, n_scenes)
+        if is_first_process():
             ViewCache(folder).claim(Origin(plan.hashes[teacher.name], data, precision))
-            check_free_space(folder, _missing_bytes(teacher, folder, dataset, settings, n_scenes))
+            check_free_space(folder, missing)
+        told.append(f"teacher outputs: up to {missing / 1e9:.2g} GB more in {folder}")
+    return told
 
 
 def _teacher_runs(values: Values) -> dict[str, Values]:

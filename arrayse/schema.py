@@ -191,6 +191,7 @@ class EvaluateConfig(Strict):
 
 
 class BenchmarkConfig(Strict):
+    data: Place | None = None
     speech: Place = "builtin"
     noise: Place = "builtin"
     repeats: Annotated[int, Ge(1), Le(100)] = 7

@@ -129,6 +129,7 @@ def run_train(values: Values, progress: ProgressCallback, say: Callable[[str], N
         world, _ = open_world(dataset.folder)
         readers[0] = FreshReader(**vars(readers[0]), world=world, n_scenes=values["fresh"])
     check_fit(plan.phases, readers[0], readers[1], settings)
+    caches = claim_caches(values, plan, dataset, settings, len(readers[0].entries()))
     objectives = [f"{phase.name}: {phase.objective.equation()}" for phase in plan.phases]
     about = {
         **provenance(values["seed"]),
@@ -145,8 +146,7 @@ def run_train(values: Values, progress: ProgressCallback, say: Callable[[str], N
             write_about(run / ABOUT, about)
     if is_finished(run):
         say(f"{run}: training is finished, nothing is left to do")
-    claim_caches(values, plan, dataset, settings, len(readers[0].entries()))
-    for line in [*objectives, *plan.notes()]:
+    for line in [*objectives, *plan.notes(), *caches]:
         say(line)
     fit(run, plan.phases, readers[0], readers[1], settings, progress)
     return run

@@ -63,4 +63,4 @@ def test_memory_is_that_of_the_responses_and_not_of_all_images() -> None:
 
 def test_what_there_is_to_measure_is_told() -> None:
     result = CliRunner().invoke(app, ["benchmark", "speed"])
-    assert str(result.exception) == "benchmark: expected simulator, got speed"
+    assert str(result.exception) == "benchmark: expected one of simulator, distillation, got speed"

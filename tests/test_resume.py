@@ -61,6 +61,25 @@ def test_crashed_after_any_step(step: int, tiny_dataset: Path, tmp_path: Path, u
     assert content(tmp_path) == undisturbed
 
 
+def test_three_steps_crashed_again_and_again(tiny_dataset: Path, tmp_path: Path) -> None:
+    """Every second step is the last of a process, through three phases of which the first ends early."""
+    train(tiny_dataset, tmp_path / "undisturbed", "three_step")
+    phases = [row["phase"] for row in read_json_lines(tmp_path / "undisturbed" / "metrics.jsonl")]
+    n_first = phases.count("distillation")
+    assert n_first < 9
+    assert phases == ["distillation"] * n_first + ["both"] * 2 + ["supervised"] * 2
+    run, crashes = tmp_path / "run", 0
+    while True:
+        try:
+            train(tiny_dataset, run, "three_step", crash_at(3))
+        except Crash:
+            crashes += 1
+            continue
+        break
+    assert crashes >= n_first + 3
+    assert content(run) == content(tmp_path / "undisturbed")
+
+
 @pytest.mark.parametrize("late", [False, True])
 def test_crashed_in_any_write(
     late: bool, tiny_dataset: Path, tmp_path: Path, undisturbed: dict[str, bytes], monkeypatch: pytest.MonkeyPatch

@@ -14,6 +14,8 @@ import numpy as np
 import torch
 
 from arrayse.data import Item, SceneReader
+from arrayse.kd import CachedViews, Distillation, LiveViews, Teacher
+from arrayse.kd.cache import ViewCache
 from arrayse.losses import WaveMagnitudeL1
 from arrayse.mixture import SceneEntry, open_dataset
 from arrayse.objectives import Supervised
@@ -22,7 +24,7 @@ from tests.tiny import distillation, enhancer
 
 FILES = ("model.safetensors", "training.safetensors", "metrics.jsonl")
 POISONED = "train-000003"
-PLANS = ("supervised", "two_step", "poisoned")
+PLANS = ("supervised", "two_step", "three_step", "poisoned")
 N_STEPS = 3
 """Steps of an epoch: six scenes in batches of two."""
 
@@ -44,17 +46,26 @@ def settings(**changed: Any) -> FitSettings:
     return FitSettings(**{**values, "checkpoint_steps": 2, "precision": "float32", **changed})
 
 
-def phases_of(plan: str) -> list[Phase]:
-    """Supervised training, or distillation with an adapter for two epochs and then supervised training for two."""
+def phases_of(plan: str, cache: Path) -> list[Phase]:
+    """Supervised training for two epochs; before it distillation with an adapter for two.
+
+    Of three steps the first ends early, and the teacher's outputs are read from disk.
+    """
     student = enhancer(mics=[0, 2], preset="metzger")
     supervised = Phase("supervised", Supervised(student, WaveMagnitudeL1()), 2)
-    if plan != "two_step":
+    if plan not in ("two_step", "three_step"):
         return [supervised]
     teacher = enhancer(seed=1, preset="metzger")
     with torch.random.fork_rng():
         torch.manual_seed(2)  # the adapter is drawn here
-        objective = distillation(student, teacher, "lin", supervised_weight=0.0)
-    return [Phase("distillation", objective, 2), supervised]
+        alone = distillation(student, teacher, "lin", supervised_weight=0.0)
+    if plan == "two_step":
+        return [Phase("distillation", alone, 2), supervised]
+    with torch.no_grad():
+        teacher.net.linear.weight.mul_(20.0)  # a bad example: the validation loss grows at once
+    cached = [Teacher("teacher", CachedViews(LiveViews(teacher), ViewCache(cache)), alone.teachers[0].terms)]
+    alone, both = (Distillation(student, WaveMagnitudeL1(), cached, weight) for weight in (0.0, 0.5))
+    return [Phase("distillation", alone, 9, patience=1), Phase("both", both, 2), supervised]
 
 
 def train(
@@ -62,7 +73,7 @@ def train(
 ) -> list[Phase]:
     """Trains with one thread; ``on_step`` is told how many steps this call has made."""
     torch.set_num_threads(1)
-    phases, fitted, steps = phases_of(plan), settings(**changed), 0
+    phases, fitted, steps = phases_of(plan, run.with_name(run.name + "-cache")), settings(**changed), 0
 
     def progress(title: str, done: int, total: int, numbers: dict[str, float]) -> None:
         nonlocal steps
@@ -71,7 +82,9 @@ def train(
             on_step(steps)
 
     kind = PoisonedReader if plan == "poisoned" else SceneReader
-    train_set, valid_set = (kind(open_dataset(data), split, [-5.0, 5.0], 0.2, 0) for split in ("train", "valid"))
+    draws = 2 if plan == "three_step" else None
+    splits = ("train", "valid")
+    train_set, valid_set = (kind(open_dataset(data), split, [-5.0, 5.0], 0.2, 0, draws=draws) for split in splits)
     fit(run, phases, train_set, valid_set, fitted, progress)
     return phases
 

@@ -63,23 +63,31 @@ def doctor() -> None:
 
 @app.command()
 def benchmark(
-    what: Annotated[str, typer.Argument(help="simulator.")],
+    what: Annotated[str, typer.Argument(help="simulator or distillation.")],
     overrides: Annotated[
-        list[str] | None, typer.Argument(help="speech=, noise=, repeats=, out=TABLE.md", metavar="[KEY=VALUE]...")
+        list[str] | None,
+        typer.Argument(
+            help="simulator: speech=, noise=; distillation: data=; both: repeats=, out=TABLE.md",
+            metavar="[KEY=VALUE]...",
+        ),
     ] = None,
 ) -> None:
     """Measure speed as ratios, side by side in one process with one thread.
 
     `arrayse benchmark simulator speech=~/speech noise=~/noise out=table.md`
+
+    `arrayse benchmark distillation data=data/office`: teacher live or its outputs from disk
     """
-    from arrayse.benchmark import benchmark_simulator
+    from arrayse.benchmark.distillation import benchmark_distillation
+    from arrayse.benchmark.simulator import benchmark_simulator
     from arrayse.config import read_config
     from arrayse.files import write_text
 
-    if what != "simulator":
-        raise ValueError(f"benchmark: expected simulator, got {what}")
+    benchmarks = {"simulator": benchmark_simulator, "distillation": benchmark_distillation}
+    if what not in benchmarks:
+        raise ValueError(f"benchmark: expected one of {', '.join(benchmarks)}, got {what}")
     values = read_config("benchmark", overrides or [])
-    table = benchmark_simulator(values, lambda text: console.print(escape(text), highlight=False, soft_wrap=True))
+    table = benchmarks[what](values, lambda text: console.print(escape(text), highlight=False, soft_wrap=True))
     if values["out"]:
         write_text(Path(values["out"]), table)
         console.print(f"table: {escape(values['out'])}")

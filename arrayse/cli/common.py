@@ -15,6 +15,7 @@ console = Console()
 
 CONFIG_HELP = "YAML files or named configs, merged left to right, and key=value overrides, which win; see arrayse keys."
 Arguments = Annotated[list[str], typer.Argument(help=CONFIG_HELP, metavar="[CONFIG|KEY=VALUE]...")]
+OptionalArguments = Annotated[list[str] | None, typer.Argument(help=CONFIG_HELP, metavar="[CONFIG|KEY=VALUE]...")]
 
 
 def split_arguments(arguments: list[str]) -> tuple[list[str], list[str]]:

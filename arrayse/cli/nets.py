@@ -8,8 +8,9 @@ from typing import Annotated
 import typer
 from rich.console import Console
 from rich.markup import escape
+from rich.table import Table
 
-from arrayse.cli.common import CONFIG_HELP, Arguments, app, console, is_silent, split_arguments
+from arrayse.cli.common import CONFIG_HELP, Arguments, OptionalArguments, app, console, is_silent, split_arguments
 
 
 @app.command()
@@ -24,12 +25,20 @@ def train(arguments: Arguments) -> None:
 
 
 @app.command()
-def distill(arguments: Arguments) -> None:
-    """Train a small student with the help of a trained teacher.
+def distill(
+    arguments: OptionalArguments = None,
+    methods: Annotated[bool, typer.Option("--list", help="List the distillation losses and their papers.")] = False,
+) -> None:
+    """Train a small student with the help of a trained teacher, or of several.
 
     `arrayse distill student lin_one_step teacher=runs/teacher data=data/office 'mics=[0,1]' out=runs/student`
+
+    `distill.cache=FOLDER fit.draws=1` keeps the teacher's outputs on disk, for this student and the next.
     """
-    _train("distill", arguments)
+    if methods:
+        _list_methods()
+        return
+    _train("distill", arguments or [])
 
 
 @app.command()
@@ -116,6 +125,18 @@ def report(
         raise ValueError(f"out: expected a name ending in .html, got {out}")
     page = build_report([Path(folder) for folder in folders], out)
     console.print(f"report: {escape(str(page))}")
+
+
+def _list_methods() -> None:
+    from arrayse.kd import METHODS
+    from arrayse.phases import formula
+
+    table = Table.grid(padding=(0, 2))
+    for name, method in METHODS.items():
+        told = f"{escape(formula(method))}\n[dim]taps {', '.join(method.taps)} · {method.paper}[/]"
+        table.add_row(f"[bold]{name}[/]", told)
+    console.print(table)
+    console.print("S student, T teacher. Options of each: arrayse keys distill.")
 
 
 def _train(verb: str, arguments: list[str]) -> None:

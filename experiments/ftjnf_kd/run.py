@@ -150,13 +150,13 @@ def fill_cache(array: str) -> str:
     return array
 
 
-def evaluate_seed(array: str, seed: int, workers: int) -> None:
-    """Scores the teacher and all students of a seed on the test scenes."""
+def evaluate_array(array: str, workers: int) -> None:
+    """Scores beamformers, teacher and all students on the test scenes."""
     folder = RUNS / array
-    runs = {path.name: path for path in sorted(folder.glob(f"*_s{seed}"))}
-    arguments = [f"data={HERE / 'data' / array}", f"out={folder / f'evaluation_s{seed}'}", f"workers={workers}"]
-    values = read_config("evaluate", [*arguments, "n_examples=0", "beamformers=[delay_and_sum,superdirective]"])
-    with count_bar(Console(), f"{array}, seed {seed}: test scenes") as progress:
+    runs = {path.name: path for path in sorted(folder.glob("*_s[0-9]"))}
+    places = [f"data={HERE / 'data' / array}", f"out={folder / 'evaluation'}", f"workers={workers}"]
+    values = read_config("evaluate", [*places, "n_examples=0", "beamformers=[delay_and_sum,superdirective]"])
+    with count_bar(Console(), f"{array}: test scenes") as progress:
         run_evaluate(values, {"teacher": folder / "teacher", **runs}, progress)
 
 
@@ -185,9 +185,8 @@ def main() -> None:
     method = best_method()
     print(f"best by validation loss: {method}")
     run_jobs("fewer microphones", [t for s in SEEDS for t in fewer_microphones(s, method)], arguments.workers)
-    for seed in SEEDS:
-        for array in ARRAYS:
-            evaluate_seed(array, seed, arguments.workers)
+    for array in ARRAYS:
+        evaluate_array(array, arguments.workers)
     subprocess.run([sys.executable, str(HERE / "tables.py")], check=True)
 
 

@@ -1,16 +1,16 @@
-"""``arrayse benchmark``: ratios of times within one process, as a table; nothing here is a promise in milliseconds."""
+"""The simulator beside the reference engine."""
 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
 
+from arrayse.benchmark.common import one_thread, versions_line
 from arrayse.config import read_config
 from arrayse.data import collate
 from arrayse.fresh import FreshReader
@@ -19,7 +19,6 @@ from arrayse.losses import LOSSES
 from arrayse.mixture import Dataset
 from arrayse.models import build_enhancer
 from arrayse.objectives import Supervised
-from arrayse.provenance import provenance
 from arrayse.train import FitSettings, uses_bfloat16
 from simulate.benchmark import Line, memory_line, mixture_line, response_lines
 from simulate.corpus import Corpus, load_corpus
@@ -39,9 +38,7 @@ def benchmark_simulator(values: dict[str, Any], say: Callable[[str], None]) -> s
             rows.append(_row(line))
             say(rows[-1])
         notes = [memory_line(), fresh_line(speech, noise, values["repeats"])]
-    about = provenance(0)
-    versions = ", ".join(f"{name} {version}" for name, version in about["versions"].items())
-    notes.append(f"medians of {values['repeats']} repeats, one thread, sides in turn; {versions}")
+    notes.append(versions_line(values["repeats"]))
     for note in notes:
         say(note)
     return "\n".join([*rows, "", *(f"- {note}" for note in notes), ""])
@@ -80,17 +77,6 @@ def fresh_line(speech: Corpus, noise: Corpus, repeats: int) -> str:
         f"fresh scenes in training: {100 * share:.0f} % of the time of a step of the named student "
         f"({settings.batch_size} scenes of {settings.seconds:g} s, office recipe, RT60 0.2-0.5 s)"
     )
-
-
-@contextmanager
-def one_thread() -> Iterator[None]:
-    """Lets torch compute with one thread; the simulator never uses more."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(before)
 
 
 def _row(line: Line) -> str:

@@ -1,0 +1,210 @@
+"""What train and distill configs become: phases, teachers, caches; what is refused before the first step."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+from safetensors.torch import load_file
+
+from arrayse.checkpoint import load_enhancer, save_description, save_weights
+from arrayse.config import ConfigError, read_config
+from arrayse.files import read_json, read_json_lines
+from arrayse.kd import CachedViews, Distillation, LiveViews
+from arrayse.mixture import open_dataset
+from arrayse.phases import Plan, distillation_plan, supervised_plan
+from arrayse.train import FitSettings
+from arrayse.verbs import run_train
+from tests.tiny import description, enhancer
+
+SMALL = ["student", "model.freq_hidden=3", "model.time_hidden=2", "stft={n_fft: 128, hop_length: 64}"]
+FIT = ["fit.batch_size=2", "fit.seconds=0.2", "fit.precision=float32"]
+
+
+@pytest.fixture
+def teachers(tiny_dataset: Path, tmp_path: Path) -> list[Path]:
+    """Run folders of two teachers with other weights."""
+    geometry, runs = open_dataset(tiny_dataset).geometry, []
+    for seed in (1, 2):
+        run = tmp_path / f"teacher{seed}"
+        run.mkdir()
+        save_description(run, description(geometry))
+        save_weights(run, enhancer(seed, array=geometry))
+        runs.append(run)
+    return runs
+
+
+def plan(data: Path, teachers: list[Path], *arguments: str) -> Plan:
+    """The plan of a distillation from the first teacher, unless the arguments say otherwise."""
+    several = any(argument.startswith("teachers=") for argument in arguments)
+    first = [] if several else [f"teacher={teachers[0]}"]
+    values = read_config("distill", [*SMALL, *FIT, *arguments, *first, f"data={data}", "out=unused"])
+    student = enhancer(array=open_dataset(data).geometry, mics=values["mics"])
+    return distillation_plan(values, student, open_dataset(data), FitSettings(**values["fit"]))
+
+
+def told(made: Plan) -> list[tuple[str, Any, int, int | None]]:
+    """Name, weight of the supervised loss, epochs and patience of the phases."""
+    return [(p.name, getattr(p.objective, "supervised_weight", None), p.epochs, p.patience) for p in made.phases]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "expected"),
+    [
+        (["lin_one_step", "epochs=7"], [("distillation", 0.5, 7, 12)]),
+        (
+            ["lin_one_step", "phase_epochs=[3,2]"],
+            [("distillation", 0.5, 3, 6), ("distillation", 0.5, 2, 12)],
+        ),
+        (["lin_two_step", "epochs=7"], [("distillation", 0.0, 7, 6), ("supervised", None, 7, 12)]),
+        (["lin_two_step", "phase_epochs=[3,2]"], [("distillation", 0.0, 3, 6), ("supervised", None, 2, 12)]),
+        (
+            ["fused_three_step", "phase_epochs=[3,2,1]", "distill.switch_patience=4"],
+            [("distillation", 0.0, 3, 4), ("both", 0.5, 2, 4), ("supervised", None, 1, 12)],
+        ),
+    ],
+)
+def test_a_schedule_is_a_list_of_phases(
+    arguments: list[str], expected: list[Any], tiny_dataset: Path, teachers: list[Path]
+) -> None:
+    assert told(plan(tiny_dataset, teachers, *arguments)) == expected
+
+
+def test_supervised_training_restarts_as_often_as_it_is_told() -> None:
+    values = read_config("train", [*SMALL, "phase_epochs=[3,2,2]", "data=d", "out=o"])
+    assert told(supervised_plan(values, enhancer())) == [
+        ("supervised", None, 3, 12),
+        ("supervised, restart 1", None, 2, 12),
+        ("supervised, restart 2", None, 2, 12),
+    ]
+
+
+def test_several_teachers_have_terms_of_their_own(tiny_dataset: Path, teachers: list[Path]) -> None:
+    several = f"teachers={{low: {{run: {teachers[0]}, snr_db: [-5,5]}}, all: {{run: {teachers[1]}, weight: 0.5}}}}"
+    made = plan(tiny_dataset, teachers, "fused_one_step", several)
+    objective = made.phases[0].objective
+    assert isinstance(objective, Distillation)
+    assert list(objective.losses) == ["low_fused", "all_fused"]
+    assert [(teacher.weight, teacher.snr_db) for teacher in made.teachers] == [(1.0, (-5.0, 5.0)), (0.5, None)]
+    assert made.hashes["low"] != made.hashes["all"]
+    assert "0.5 all (0.2 all_fused)" in objective.equation()
+
+
+def test_teachers_are_live_unless_there_is_a_cache(tiny_dataset: Path, teachers: list[Path]) -> None:
+    assert isinstance(plan(tiny_dataset, teachers, "lin_one_step").teachers[0].source, LiveViews)
+    source = plan(tiny_dataset, teachers, "lin_one_step", "distill.cache=c").teachers[0].source
+    assert isinstance(source, CachedViews)
+    assert source.cache.folder == Path("c")
+    several = f"teachers={{a: {{run: {teachers[0]}}}, b: {{run: {teachers[1]}}}}}"
+    cached = plan(tiny_dataset, teachers, "lin_one_step", "distill.cache=c", several).teachers
+    folders = [teacher.source.cache.folder for teacher in cached if isinstance(teacher.source, CachedViews)]
+    assert folders == [Path("c/a"), Path("c/b")]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["lin_two_step", "phase_epochs=[3]"], "phase_epochs: expected 2 numbers for two_step, got 1"),
+        (["fused_three_step", "phase_epochs=[3,3]"], "phase_epochs: expected 3 numbers for three_step, got 2"),
+        (
+            ["lin_one_step", "distill.terms.lin.pairs=[[linaer,linear]]"],
+            "distill.terms.lin pairs: expected a student tap of freq_lstm, time_lstm, linear, mask, spec, got linaer",
+        ),
+        (["lin_one_step", "distill.terms.lin.weight=-1"], "distill.terms.lin.weight: expected a value greater than 0"),
+        (["clskd_one_step", "fit.batch_size=1"], "fit.batch_size: expected at least 2 a process for clskd"),
+        (["lin_one_step", "mics=[7]"], "mics: expected distinct channel numbers from 0 to 4"),
+        (["lin_one_step", "teachers={a: {run: x, weight: 0}}"], "teachers.a.weight: expected a value greater than 0"),
+        (["lin_one_step", "teachers={}"], "teachers: "),
+    ],
+)
+def test_what_cannot_be_trained_is_refused_before_the_first_step(
+    arguments: list[str], message: str, tiny_dataset: Path, teachers: list[Path]
+) -> None:
+    with pytest.raises(ValueError, match=re.escape(message)):
+        plan(tiny_dataset, teachers, *arguments)
+
+
+def test_no_teacher_and_two_answers_are_refused(tiny_dataset: Path, teachers: list[Path]) -> None:
+    values = read_config("distill", [*SMALL, "lin_one_step", f"data={tiny_dataset}", "out=unused"])
+    for changed, got in (({}, "none"), ({"teacher": "a", "teachers": {"b": {"run": "c"}}}, "both")):
+        with pytest.raises(ConfigError, match=rf"teacher: expected teacher=RUN or teachers=.*, got {got}"):
+            distillation_plan({**values, **changed}, enhancer(), open_dataset(tiny_dataset), FitSettings())
+
+
+@pytest.mark.parametrize(
+    ("second", "message"),
+    [
+        ("snr_db: [8,15]", "expected ranges that cover fit.snr_db -5 to 15, got none from 5 on"),
+        ("snr_db: [15,5]", r"teachers.b.snr_db: expected a lower and a higher SNR, got \[15.0, 5.0\]"),
+    ],
+)
+def test_ranges_that_leave_items_without_a_teacher_are_refused(
+    second: str, message: str, tiny_dataset: Path, teachers: list[Path]
+) -> None:
+    several = f"teachers={{a: {{run: {teachers[0]}, snr_db: [-5,5]}}, b: {{run: {teachers[1]}, {second}}}}}"
+    with pytest.raises(ValueError, match=message):
+        plan(tiny_dataset, teachers, "lin_one_step", several)
+
+
+def test_losses_over_a_batch_need_teachers_for_all_of_it(tiny_dataset: Path, teachers: list[Path]) -> None:
+    several = f"teachers={{a: {{run: {teachers[0]}, snr_db: [-5,15]}}}}"
+    with pytest.raises(ConfigError, match=r"teachers.a.snr_db: expected none for a_clskd, which compares the items"):
+        plan(tiny_dataset, teachers, "clskd_one_step", several)
+
+
+# --- through the command, on a dataset ------------------------------------------------------------------------------
+
+
+def distil(data: Path, teacher: Path, out: Path, *arguments: str) -> list[str]:
+    """Trains a student of one microphone that is not the teacher's reference, and returns what was said."""
+    said: list[str] = []
+    places = [f"data={data}", f"teacher={teacher}", f"out={out}"]
+    values = read_config("distill", [*SMALL, *FIT, "mics=[3]", "epochs=2", *arguments, *places])
+    run_train(values, lambda *progress: None, said.append)
+    return said
+
+
+@pytest.mark.parametrize("config", ["5to1", "fused_three_step", "feature_regression_one_step"])
+def test_a_cached_run_is_a_live_one_up_to_16_bits(
+    config: str, tiny_dataset: Path, teachers: list[Path], tmp_path: Path
+) -> None:
+    arguments = [config, "fit.draws=1"]
+    arguments += ["mics=[3]"] if config == "5to1" else []
+    live, cached, again = (tmp_path / name for name in ("live", "cached", "again"))
+    distil(tiny_dataset, teachers[0], live, *arguments)
+    cache = f"distill.cache={tmp_path / 'cache'}"
+    said = distil(tiny_dataset, teachers[0], cached, *arguments, cache)
+    distil(tiny_dataset, teachers[0], again, *arguments, cache)
+    assert any(line.startswith("teacher outputs: up to") for line in said)
+    assert load_enhancer(live).ref_mic == 3
+    weights = [load_file(run / "model.safetensors") for run in (live, cached, again)]
+    for name, value in weights[0].items():
+        assert (weights[1][name] - value).abs().mean() < 2e-4  # Adam makes steps of some that have no direction
+        assert weights[1][name].equal(weights[2][name])
+    rows = [list(read_json_lines(run / "metrics.jsonl")) for run in (live, cached)]
+    for ours, theirs in zip(*rows, strict=True):
+        assert ours["train"] == pytest.approx(theirs["train"], rel=2e-3)
+    assert len(rows[0][0]["train"]) == 3  # the loss, the supervised one, the term
+
+
+def test_a_cache_is_of_one_teacher(tiny_dataset: Path, teachers: list[Path], tmp_path: Path) -> None:
+    cache = f"distill.cache={tmp_path / 'cache'}"
+    distil(tiny_dataset, teachers[0], tmp_path / "a", "lin_one_step", "fit.draws=1", cache)
+    with pytest.raises(ValueError, match=r"expected a cache of this teacher .*, got one of another"):
+        distil(tiny_dataset, teachers[1], tmp_path / "b", "lin_one_step", "fit.draws=1", cache)
+
+
+def test_a_cache_without_repeated_draws_is_refused(tiny_dataset: Path, teachers: list[Path], tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match=r"fit\.draws: expected a number with distill\.cache, got none"):
+        distil(tiny_dataset, teachers[0], tmp_path / "a", "lin_one_step", f"distill.cache={tmp_path / 'cache'}")
+    assert not (tmp_path / "cache").exists()
+    assert not (tmp_path / "a").exists()
+
+
+def test_a_run_remembers_its_teachers(tiny_dataset: Path, teachers: list[Path], tmp_path: Path) -> None:
+    distil(tiny_dataset, teachers[0], tmp_path / "run", "lin_one_step")
+    assert list(read_json(tmp_path / "run" / "about.json", "run")["teachers"]) == ["teacher"]
+    with pytest.raises(ConfigError, match=r"teachers: expected the one that .* was begun with, got another"):
+        distil(tiny_dataset, teachers[1], tmp_path / "run", "lin_one_step")
