@@ -18,7 +18,7 @@ _LEFTOVER = re.compile(r"\..+\.[0-9a-f]{32}\.tmp")
 """Names that :func:`_beside` gives, and nobody else."""
 
 
-def write_whole(path: Path, write: Callable[[Path], None]) -> None:
+def write_whole(path: Path, write: Callable[[Path], None], durable: bool = True) -> None:
     """Lets ``write`` fill a temporary file beside ``path``, then renames it into place.
 
     Whatever stops it (an exception, a kill, a full disk), ``path`` holds the old content or the new one.
@@ -26,16 +26,19 @@ def write_whole(path: Path, write: Callable[[Path], None]) -> None:
     Args:
         path: where the file is to be; its folder is made if need be.
         write: is given the temporary path, whose name does not end like that of ``path``.
+        durable: also survive a power cut, which takes far longer than the rest for small files.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = _beside(path)
     try:
         write(temporary)
-        _flush(temporary)
+        if durable:
+            _flush(temporary)
         os.replace(temporary, path)
     finally:
         temporary.unlink(missing_ok=True)
-    _flush(path.parent)
+    if durable:
+        _flush(path.parent)
 
 
 def write_text(path: Path, text: str) -> None:

@@ -80,14 +80,13 @@ class ViewCache:
         Raises:
             ValueError: numbers that 16 bits cannot hold, or that are not finite.
         """
-        rounded = view.detach().to("cpu", torch.float16).contiguous()
-        if not torch.isfinite(rounded).all():
-            largest = float(view.abs().max())
+        largest = float(view.abs().max())
+        if not largest <= torch.finfo(torch.float16).max:
             raise ValueError(f"{key} {tap}: expected numbers that 16 bits can hold, got up to {largest:g}")
+        rounded = view.detach().to("cpu", torch.float16).contiguous()
         content = save({"view": rounded}, {CHECKSUM: _checksum(rounded)})
         path = self._path(key, tap, kind)
-        path.parent.mkdir(parents=True, exist_ok=True)
-        write_whole(path, lambda temporary: _write_bytes(temporary, content))
+        write_whole(path, lambda temporary: _write_bytes(temporary, content), durable=False)  # it has a checksum
 
     def read(self, key: str, tap: str, kind: str) -> Tensor:
         """The view of an item in 32 bits.
