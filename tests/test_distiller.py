@@ -169,6 +169,13 @@ def test_outputs_of_other_microphones_are_compared_through_an_adapter() -> None:
     assert not list(same.losses.parameters())
 
 
+def test_features_inside_two_networks_have_no_common_order() -> None:
+    """Equal widths or not: an adapter stands between them."""
+    inner = [("time_lstm", "time_lstm")]
+    term = build_term("t", Lin, {}, 1.0, inner, enhancer(), enhancer(seed=1))
+    assert [tuple(p.shape) for p in term.loss.parameters()] == [(4, 4, 1, 1), (4,)]
+
+
 @pytest.mark.parametrize("name", ["loss", "supervised", "a.b", "", "keys", "training"])
 def test_names_that_would_hide_something_are_refused(name: str) -> None:
     with pytest.raises(ValueError, match="term: expected a name of its own without dots, got"):

@@ -188,3 +188,8 @@ def test_unknown_options_are_refused(method: str, options: dict[str, Any], messa
     constructor: Any = METHODS[method]
     with pytest.raises(ValueError, match=message):
         constructor([Pair(2, 2)] * len(METHODS[method].taps), **options)
+
+
+def test_masks_have_real_and_imaginary_parts() -> None:
+    with pytest.raises(ValueError, match="pairs: expected taps of real and imaginary parts, got 3 channels"):
+        METHODS["mask"]([Pair(2, 3)])

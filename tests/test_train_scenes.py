@@ -64,7 +64,7 @@ def test_automatic_precision_follows_the_hardware(tiny_dataset: Path, tmp_path: 
 def test_the_adapter_is_trained_and_saved_for_resuming_but_is_no_part_of_the_model(
     tiny_dataset: Path, tmp_path: Path
 ) -> None:
-    before = {name: value.clone() for name, value in phases_of("two_step")[0].objective.state_dict().items()}
+    before = {name: value.clone() for name, value in phases_of("two_step", tmp_path)[0].objective.state_dict().items()}
     with pytest.raises(Stop):
         train(tiny_dataset, tmp_path, "two_step", stop_at_six)
     saved, name = load_file(tmp_path / "training.safetensors"), "losses.lin.adapter.weight"

@@ -19,7 +19,7 @@ class Pair(NamedTuple):
     Attributes:
         student: its channels.
         teacher: its channels.
-        aligned: whether equal channel numbers mean the same thing. Outputs of different microphones do not.
+        aligned: whether equal channel numbers mean the same thing, as in outputs of the same microphones.
     """
 
     student: int

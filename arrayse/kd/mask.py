@@ -23,7 +23,7 @@ class Mask(DistillationLoss):
         form: ``paper`` or ``normalised``.
 
     Raises:
-        ValueError: an unknown form.
+        ValueError: an unknown form, or a tap of the teacher without real and imaginary parts.
     """
 
     paper = "Metzger et al. 2025, arXiv 2507.19208"
@@ -32,6 +32,8 @@ class Mask(DistillationLoss):
     def __init__(self, pairs: list[Pair], form: Form = "normalised") -> None:
         super().__init__()
         check_choice("form", form, Form)
+        if pairs[0].teacher % 2:
+            raise ValueError(f"pairs: expected taps of real and imaginary parts, got {pairs[0].teacher} channels")
         self.form, self.views = form, whole_views(1)
         self.adapter = adapter(pairs[0])
 

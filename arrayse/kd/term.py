@@ -68,7 +68,7 @@ def build_term(
 
 
 def _pair(of_student: str, of_teacher: str, student: Any, teacher: Any) -> Pair:
-    """Outputs are aligned if they belong to the same microphones; features inside a network belong to none."""
+    """Outputs are aligned if they belong to the same microphones; features inside two networks have no common order."""
     outputs = {of_student, of_teacher} <= OUTPUT_TAPS
-    aligned = not outputs or student.output_mics(of_student) == teacher.output_mics(of_teacher)
+    aligned = outputs and student.output_mics(of_student) == teacher.output_mics(of_teacher)
     return Pair(student.tap_channels[of_student], teacher.tap_channels[of_teacher], aligned)
