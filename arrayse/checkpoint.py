@@ -6,6 +6,7 @@ A run folder holds ``model.json`` (what to build), ``model.safetensors`` (its be
 
 from __future__ import annotations
 
+import hashlib
 import json
 from pathlib import Path
 from typing import Any
@@ -62,6 +63,20 @@ def load_enhancer(run: Path) -> Enhancer:
         raise ValueError(f"{run / MODEL}: expected what builds an enhancer, got {one_line(error)}") from None
     load_weights(run, enhancer)
     return enhancer.eval()
+
+
+def fingerprint(run: Path) -> str:
+    """SHA-256 of all that decides what the enhancer of a run computes: description and weights.
+
+    Raises:
+        ValueError: no enhancer there.
+    """
+    for path in (run / MODEL, run / WEIGHTS):
+        if not path.is_file():
+            raise ValueError(
+                f"run: expected a folder that arrayse train or distill wrote, got {run} without {path.name}"
+            )
+    return hashlib.sha256((run / MODEL).read_bytes() + (run / WEIGHTS).read_bytes()).hexdigest()
 
 
 def save_training(

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from arrayse.checkpoint import WEIGHTS, load_enhancer
+from arrayse.checkpoint import fingerprint, load_enhancer
 from arrayse.config import ConfigError
 from arrayse.evaluate import check_fits
 from arrayse.files import check_free_space, sha256_of
@@ -28,7 +27,7 @@ from arrayse.mixture import Dataset
 from arrayse.models import Enhancer
 from arrayse.objectives import Objective, Supervised
 from arrayse.processes import Processes, is_first_process
-from arrayse.train import FitSettings, Phase, uses_bfloat16
+from arrayse.train import FitSettings, Phase, precision_name
 
 Values = dict[str, Any]
 
@@ -42,7 +41,7 @@ class Plan:
     Attributes:
         phases: one after the other.
         teachers: who teaches.
-        hashes: SHA-256 of the weights of every teacher, by name.
+        hashes: fingerprint of every teacher, by name.
     """
 
     phases: list[Phase]
@@ -69,8 +68,11 @@ def distillation_plan(values: Values, student: Enhancer, dataset: Dataset, setti
         ValueError: teachers that do not fit the student or the data, and what they refuse.
     """
     runs = _teacher_runs(values)
-    hashes = {name: sha256_of(_weights(Path(section["run"]))) for name, section in runs.items()}
-    teachers = [_teacher(values, name, section, student, dataset, settings) for name, section in runs.items()]
+    hashes = {name: fingerprint(Path(section["run"])) for name, section in runs.items()}
+    teachers = [_teacher(values, name, section, student, dataset) for name, section in runs.items()]
+    for name, section in runs.items():
+        if fingerprint(Path(section["run"])) != hashes[name]:
+            raise ConfigError(f"{name}: expected a teacher that does not change, got one that is being trained")
     check_coverage(teachers, settings.snr_db)
     _check_items(teachers, settings)
     section, loss = values["distill"], _loss(values)
@@ -108,7 +110,7 @@ def claim_caches(values: Values, plan: Plan, dataset: Dataset, settings: FitSett
             "fit.draws: expected a number with distill.cache, got none: "
             "where every epoch has new crops and SNRs nothing is read twice; fit.draws=1 keeps one of each scene"
         )
-    precision = "bfloat16" if uses_bfloat16(settings) else "float32"
+    precision = f"{precision_name(settings)}, {Processes().device.type}"
     data = sha256_of(dataset.folder / "dataset.json")
     told = []
     for teacher, folder in zip(plan.teachers, _cache_folders(values).values(), strict=True):
@@ -132,9 +134,7 @@ def _teacher_runs(values: Values) -> dict[str, Values]:
     return dict(values["teachers"])
 
 
-def _teacher(
-    values: Values, name: str, section: Values, student: Enhancer, dataset: Dataset, settings: FitSettings
-) -> Teacher:
+def _teacher(values: Values, name: str, section: Values, student: Enhancer, dataset: Dataset) -> Teacher:
     enhancer = load_enhancer(Path(section["run"]))
     check_compatible(student, enhancer, "the teacher" if values["teachers"] is None else name)
     check_fits(name, enhancer, dataset)
@@ -201,13 +201,6 @@ def _missing_bytes(teacher: Teacher, folder: Path, dataset: Dataset, settings: F
     return missing
 
 
-def _weights(run: Path) -> Path:
-    path = run / WEIGHTS
-    if not path.is_file():
-        load_enhancer(run)  # says what is wrong with the folder
-    return path
-
-
 def _loss(values: Values) -> Any:
     arguments = dict(values["loss"])
     return LOSSES[arguments.pop("name")](**arguments)
@@ -215,9 +208,4 @@ def _loss(values: Values) -> Any:
 
 def _note(term: Term) -> str:
     pairs = ", ".join(student if student == teacher else f"{student} → {teacher}" for student, teacher in term.pairs)
-    return f"  {term.name}: {formula(type(term.loss))} [{pairs}]"
-
-
-def formula(method: Callable[..., Any]) -> str:
-    """The first line of a method's docstring."""
-    return (method.__doc__ or "").strip().splitlines()[0].rstrip(".")
+    return f"  {term.name}: {term.loss.formula()} [{pairs}]"

@@ -8,8 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from arrayse.checkpoint import WEIGHTS, is_finished
-from arrayse.files import sha256_of
+from arrayse.checkpoint import fingerprint, is_finished
 from arrayse.metrics import implementation
 from arrayse.mixture import Dataset
 from arrayse.models import Enhancer
@@ -134,7 +133,7 @@ def _systems(
         systems.append(
             {
                 "name": name,
-                "kind": "teacher" if sha256_of(runs[name] / WEIGHTS) in teachers else "model",
+                "kind": "teacher" if fingerprint(runs[name]) in teachers else "model",
                 "params": n_parameters(enhancer),
                 "macs_per_second": macs_per_second(enhancer),
                 "mics": enhancer.mics,

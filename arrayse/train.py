@@ -98,6 +98,11 @@ def uses_bfloat16(settings: FitSettings) -> bool:
     return settings.precision == "bfloat16" or (settings.precision == "auto" and has_bfloat16(kind))
 
 
+def precision_name(settings: FitSettings) -> str:
+    """What this machine computes in, in words."""
+    return "bfloat16 autocast" if uses_bfloat16(settings) else "float32"
+
+
 class _Training:
     """The state of one :func:`fit` call."""
 

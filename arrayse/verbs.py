@@ -26,7 +26,7 @@ from arrayse.processes import is_first_process
 from arrayse.provenance import ABOUT, provenance, write_about
 from arrayse.report.table import csv_table, markdown_table
 from arrayse.summary import Request
-from arrayse.train import FitSettings, ProgressCallback, check_fit, fit, uses_bfloat16
+from arrayse.train import FitSettings, ProgressCallback, check_fit, fit, precision_name
 from simulate.corpus import load_corpus
 from simulate.description import open_world
 from simulate.generate import generate
@@ -133,7 +133,7 @@ def run_train(values: Values, progress: ProgressCallback, say: Callable[[str], N
     objectives = [f"{phase.name}: {phase.objective.equation()}" for phase in plan.phases]
     about = {
         **provenance(values["seed"]),
-        "precision": "bfloat16 autocast" if uses_bfloat16(settings) else "float32",
+        "precision": precision_name(settings),
         "threads": torch.get_num_threads(),
         "objectives": objectives,
         "data": sha256_of(dataset.folder / "dataset.json"),

@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
+import re
 import time
 from dataclasses import replace
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 from typer.testing import CliRunner
 
+from arrayse.benchmark import distillation
 from arrayse.cli import app
 from arrayse.geometry import circular
+from arrayse.kd import METHODS
 from arrayse.mixture import snr_db
+from arrayse.objectives import Batch
 from simulate import benchmark
 from simulate.benchmark import Line, medians, memory_growth, plain_mixture, pyroomacoustics_responses
 from simulate.recipe import Recipe
@@ -64,3 +70,40 @@ def test_memory_is_that_of_the_responses_and_not_of_all_images() -> None:
 def test_what_there_is_to_measure_is_told() -> None:
     result = CliRunner().invoke(app, ["benchmark", "speed"])
     assert str(result.exception) == "benchmark: expected one of simulator, distillation, got speed"
+
+
+def test_distillation_is_measured_live_and_cached(tiny_dataset: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The teacher is asked in every live epoch, and once for each item of the cached ones."""
+    asked: list[int] = []
+    plain = distillation.LiveViews.__call__
+
+    def counting(self: distillation.LiveViews, batch: Batch, wanted: list[tuple[str, str]]) -> Any:
+        asked.append(len(batch.ids))
+        return plain(self, batch, wanted)
+
+    monkeypatch.setattr(distillation.LiveViews, "__call__", counting)
+    for name, value in {"MEASURED": ("lin",), "N_STEPS": 2, "TEACHER": (3, 2), "STUDENT": (2, 2)}.items():
+        monkeypatch.setattr(distillation, name, value)
+    said: list[str] = []
+    table = distillation.benchmark_distillation({"data": str(tiny_dataset), "repeats": 2}, said.append)
+    assert asked == [2, 2] + [1] * 4 + [2, 2] * 2  # the first epochs fill the cache
+    assert re.search(r"\| lin \| \d+ \| \d+ \| \d+\.\dx \|", table)
+    assert "FT-JNF (tesch, causal) 3/2 teaches 2/2" in table
+    assert all(line in table for line in said)
+
+
+def test_the_distillation_benchmark_needs_scenes(tiny_dataset: Path) -> None:
+    for values, message in (
+        ({"data": None}, "data: expected data=FOLDER"),
+        ({"data": str(tiny_dataset)}, "expected 8"),
+    ):
+        with pytest.raises(ValueError, match=message):
+            distillation.benchmark_distillation({**values, "repeats": 1}, print)
+
+
+def test_every_method_is_listed_with_its_paper() -> None:
+    result = CliRunner().invoke(app, ["distill", "--list"])
+    assert result.exit_code == 0
+    for name, method in METHODS.items():
+        assert name in result.output
+        assert method.paper.split(",")[0] in result.output

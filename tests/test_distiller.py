@@ -161,12 +161,21 @@ def test_outputs_of_other_microphones_are_compared_through_an_adapter() -> None:
         (enhancer(mics=[0, 1], ref_mic=1), teacher_of()),
         (enhancer(mics=[1, 0], **several), teacher_of(mics=[0, 1], **several)),
         (enhancer(mics=[2, 1], **several), teacher_of(**several)),
+        (enhancer(ref_mic=1, **several), teacher_of(**several)),
     ):
         for method in ("lin", "mask", "fused"):
             assert list(distillation(student, teacher, method).losses.parameters())
         assert not list(distillation(student, teacher, "lstm2").losses.parameters())
     same = distillation(enhancer(mics=[0, 1], **several), teacher_of(mics=[0, 1], **several), "lin")
     assert not list(same.losses.parameters())
+
+
+def test_masks_and_what_tanh_bounds_to_masks_are_not_the_same() -> None:
+    """With one microphone both presets have two channels, which hold other things before the bound."""
+    one = {"mics": [0], "ref_mic": 0}
+    student, teacher = enhancer(**one), teacher_of(**one, preset="metzger")
+    assert list(distillation(student, teacher, "lin").losses.parameters())
+    assert not list(distillation(student, teacher, "mask").losses.parameters())
 
 
 def test_features_inside_two_networks_have_no_common_order() -> None:

@@ -9,7 +9,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from arrayse.kd.similarity import batch_gram, gram_spread
+from arrayse.kd.similarity import batch_gram, relative_distance
 from arrayse.kd.similarity_preserving import item_gram
 from arrayse.kd.views import View, look
 from tests.kd_cases import build, feature, inner, loss, slow_cosines, slow_rows, taps
@@ -32,7 +32,7 @@ def slow_distances(student: Tensor, teacher: Tensor, flow: str, pool: str, relat
         s, t = slow_cosines(of_student, flow, pool), slow_cosines(of_teacher, flow, pool)
         distance = sum((a - b) ** 2 for a, b in zip(s, t, strict=True)) / len(s)
         spread = sum((b - sum(t) / len(t)) ** 2 for b in t) / len(t)
-        out.append(distance / spread if relative else distance)
+        out.append(distance / max(spread, 0.01) if relative else distance)
     return out
 
 
@@ -67,7 +67,8 @@ def test_the_paper_forms_equal_the_slow_reference(method: str, flow: str) -> Non
 def test_the_normalised_forms_equal_the_slow_reference(method: str, flows: list[str], pool: str) -> None:
     student, teacher = taps(method, (3, 6))
     pairs = list(zip(student, teacher, strict=True))
-    expected = float(np.mean([slow_distances(s, t, flow, pool) for s, t in pairs for flow in flows]))
+    relative = method != "gram"
+    expected = float(np.mean([slow_distances(s, t, flow, pool, relative) for s, t in pairs for flow in flows]))
     assert float(loss(method, student, teacher, flows=flows, pool=pool)) == pytest.approx(expected, rel=1e-9)
 
 
@@ -127,8 +128,14 @@ def test_gram_of_two_frames_by_hand() -> None:
 def test_the_relative_distance_of_a_flat_gram_is_one() -> None:
     gram = look([View(0, "time_cosines_mean")], [feature(3, 0)])[0]
     flat = gram.mean(dim=(1, 2), keepdim=True)
-    relative = (gram - flat).square().mean(dim=(1, 2)) / gram_spread(gram)
+    relative = relative_distance(flat.expand_as(gram), gram)
     torch.testing.assert_close(relative, torch.ones_like(relative))
+
+
+def test_a_teacher_that_hardly_varies_counts_no_more_than_one_that_does() -> None:
+    """The least spread bounds what one silent item can add to a batch."""
+    flat = torch.ones(1, 4, 4, dtype=torch.float64) - 1e-4 * torch.eye(4, dtype=torch.float64)
+    assert float(relative_distance(torch.zeros(1, 4, 4, dtype=torch.float64), flat)) == pytest.approx(100, rel=1e-3)
 
 
 def test_relative_distances_make_the_scale_of_the_linear_output_of_fused_meaningless() -> None:

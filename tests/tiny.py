@@ -101,6 +101,7 @@ class FixedMask(nn.Module):
         super().__init__()
         self.weights, self.causal = torch.tensor(weights, dtype=torch.complex64), causal
         self.tap_channels: dict[str, int] = {}
+        self.output_taps: dict[str, str] = {}
 
     def forward(self, features: Tensor, taps: Taps) -> Tensor:
         self.seen = features

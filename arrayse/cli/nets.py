@@ -129,12 +129,12 @@ def report(
 
 def _list_methods() -> None:
     from arrayse.kd import METHODS
-    from arrayse.phases import formula
 
     table = Table.grid(padding=(0, 2))
     for name, method in METHODS.items():
-        told = f"{escape(formula(method))}\n[dim]taps {', '.join(method.taps)} · {method.paper}[/]"
-        table.add_row(f"[bold]{name}[/]", told)
+        formulas = [f"{form}: {text}" if form else text for form, text in method.formulas.items()]
+        about = f"[dim]taps {', '.join(method.taps)} · {method.paper}[/]"
+        table.add_row(f"[bold]{name}[/]", "\n".join([*map(escape, formulas), about]))
     console.print(table)
     console.print("S student, T teacher. Options of each: arrayse keys distill.")
 

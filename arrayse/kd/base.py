@@ -10,7 +10,11 @@ from arrayse.kd.views import WHOLE, View
 
 Form = Literal["paper", "normalised"]
 
-MIN_SPREAD = 1e-6
+MIN_SPREAD = 1e-2
+"""Least spread that a normalised form divides by.
+
+Masks and cosines vary by some 0.1; what hardly varies, such as silence, must not count for more than all the rest.
+"""
 
 
 class Pair(NamedTuple):
@@ -34,6 +38,7 @@ class DistillationLoss(nn.Module):
 
     Attributes:
         paper: where it was published.
+        formulas: what it computes, by form; the empty form where there is but one.
         taps: what it compares unless told otherwise, the same on both sides.
         any_number: whether it takes any number of pairs of taps.
         min_items: the fewest items of a batch that it can work with.
@@ -41,10 +46,16 @@ class DistillationLoss(nn.Module):
     """
 
     paper: ClassVar[str]
+    formulas: ClassVar[dict[str, str]]
     taps: ClassVar[tuple[str, ...]]
     any_number: ClassVar[bool] = False
     min_items: ClassVar[int] = 1
+    form: str = ""
     views: list[View]
+
+    def formula(self) -> str:
+        """What it computes in this form."""
+        return self.formulas[self.form]
 
     def forward(self, student: list[Tensor], teacher: list[Tensor]) -> Tensor:
         """The ``views`` of both, with the batch as their first axis → one number."""
@@ -64,7 +75,7 @@ def adapter(pair: Pair) -> nn.Module:
 
 
 def spread(teacher: Tensor) -> Tensor:
-    """Mean absolute deviation of each item from its mean: (batch, …) → (batch,), at least 1e-6."""
+    """Mean absolute deviation of each item from its mean: (batch, …) → (batch,), at least :data:`MIN_SPREAD`."""
     flat = teacher.flatten(start_dim=1)
     return (flat - flat.mean(dim=1, keepdim=True)).abs().mean(dim=1).clamp_min(MIN_SPREAD)
 

@@ -29,9 +29,9 @@ class Origin:
     """What the views of a cache come from.
 
     Attributes:
-        teacher: SHA-256 of its weights.
+        teacher: SHA-256 of its description and weights.
         data: SHA-256 of the description of the dataset.
-        precision: that the teacher computes in.
+        precision: that the teacher computes in, and on what.
     """
 
     teacher: str

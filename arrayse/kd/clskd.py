@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, ClassVar
 
 import torch
 from annotated_types import Ge
 from torch import Tensor
 
-from arrayse.kd.base import MIN_SPREAD, DistillationLoss, Pair, whole_views
+from arrayse.kd.base import DistillationLoss, Pair, whole_views
 from arrayse.kd.fusion import FusionChain
 from arrayse.kd.views import rows, unit_rows
+
+MIN_SIMILARITY = 1e-6
+"""Least (cos + 1)/2: the logarithm of what is opposite stays finite."""
 
 
 class Clskd(DistillationLoss):
@@ -36,6 +39,9 @@ class Clskd(DistillationLoss):
         ValueError: no channels.
     """
 
+    formulas: ClassVar[dict[str, str]] = {
+        "": "mean of Σ_j (p_T − p_S)(log p_T − log p_S), p_ij ∝ (cos_ij + 1)/2 of the items i, j of a batch in a frame"
+    }
     paper = "Cheng et al. 2022, Interspeech"
     taps = ("freq_lstm", "time_lstm")
     any_number = True
@@ -61,7 +67,7 @@ def resemblance(feature: Tensor) -> Tensor:
     """
     frames = rows(feature, "time", "concat").transpose(0, 1)  # frame item freq·channel
     unit = unit_rows(frames)
-    affinity = ((unit @ unit.transpose(1, 2) + 1) / 2).clamp_min(MIN_SPREAD)
+    affinity = ((unit @ unit.transpose(1, 2) + 1) / 2).clamp_min(MIN_SIMILARITY)
     return affinity / affinity.sum(dim=-1, keepdim=True)
 
 

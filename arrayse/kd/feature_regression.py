@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import ClassVar
+
 import torch
 from torch import Tensor, nn
 
@@ -26,6 +28,10 @@ class FeatureRegression(DistillationLoss):
         ValueError: an unknown form.
     """
 
+    formulas: ClassVar[dict[str, str]] = {
+        "paper": "Σ over taps of mean(φ(F_S) − F_T)², φ a trained 1×1 convolution",
+        "normalised": "Σ over taps of mean(φ(F_S) − F_T)² / var(F_T) of each item, φ a trained 1×1 convolution",
+    }
     paper = "Xu, Tu, Yang 2022, arXiv 2212.01012"
     taps = ("freq_lstm", "time_lstm")
     any_number = True

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from typing import ClassVar
+
 import torch
 from torch import Tensor
 
 from arrayse.kd.base import DistillationLoss, Form, Pair, check_choice
 from arrayse.kd.lin import Lin
-from arrayse.kd.similarity import batch_gram, check_flows, gram_distance, gram_spread
+from arrayse.kd.similarity import batch_gram, check_flows, relative_distance
 from arrayse.kd.views import WHOLE, Flow, Pool, View, cosines_kind, rows_kind
 
 
@@ -32,6 +34,10 @@ class Fused(DistillationLoss):
     """
 
     paper = "Metzger et al. 2025, arXiv 2507.19208"
+    formulas: ClassVar[dict[str, str]] = {
+        "paper": "lstm1 + lstm2 + lin, each as published",
+        "normalised": "(lstm1 + lstm2 + lin) / 3, each normalised",
+    }
     taps = ("freq_lstm", "time_lstm", "linear")
 
     def __init__(
@@ -53,5 +59,5 @@ class Fused(DistillationLoss):
         lstms = list(zip(student[:-1], teacher[:-1], strict=True))
         if self.form == "paper":
             return lin + torch.stack([(batch_gram(s) - batch_gram(t)).abs().mean() for s, t in lstms]).sum()
-        relative = [(gram_distance(s, t) / gram_spread(t)).mean() for s, t in lstms]
+        relative = [relative_distance(s, t).mean() for s, t in lstms]
         return (2 * torch.stack(relative).mean() + lin) / 3  # each LSTM weighs as much as lin

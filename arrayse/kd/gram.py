@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import ClassVar
+
 import torch
 from torch import Tensor
 
@@ -26,6 +28,9 @@ class Gram(DistillationLoss):
         ValueError: an unknown flow or pool, or no flow at all.
     """
 
+    formulas: ClassVar[dict[str, str]] = {
+        "": "mean over taps and flows of mean(G_S − G_T)², G = cosines of the outputs of an utterance"
+    }
     paper = "Nathoo, Kegler, Stamenovic 2023, arXiv 2309.08144"
     taps = ("freq_lstm", "time_lstm")
     any_number = True

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import ClassVar
+
 from torch import Tensor
 
 from arrayse.kd.base import DistillationLoss, Form, Pair, adapter, check_choice, spread, whole_views
@@ -26,6 +28,10 @@ class Lin(DistillationLoss):
     """
 
     paper = "Metzger et al. 2025, arXiv 2507.19208"
+    formulas: ClassVar[dict[str, str]] = {
+        "paper": "mean|Z_S − Z_T|",
+        "normalised": "mean|Z_S − Z_T| / mean|Z_T − mean Z_T| of each item",
+    }
     taps = ("linear",)
 
     def __init__(self, pairs: list[Pair], form: Form = "normalised") -> None:

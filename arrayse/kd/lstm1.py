@@ -16,10 +16,14 @@ class Lstm1(GramLoss):
 
     ``paper`` is that: the Grams are not normalised, mix the utterances of a batch, and grow with the widths
     of the layers. ``normalised`` (ours): cosine Grams of each utterance over time and over frequency, mean
-    squared difference, mean over the flows and the items. Arguments as in
+    squared difference over the variance of the teacher's, mean over the flows and the items. Arguments as in
     :class:`arrayse.kd.similarity.GramLoss`.
     """
 
     paper = "Metzger et al. 2025, arXiv 2507.19208"
+    formulas: ClassVar[dict[str, str]] = {
+        "paper": "mean|G_S − G_T|, G = U Uᵀ, U = mean over frequency of the F-LSTM's output, rows (batch·frame)",
+        "normalised": "mean over flows of mean(G_S − G_T)² / var(G_T), G = cosines of an utterance's F-LSTM outputs",
+    }
     taps = ("freq_lstm",)
     paper_flow: ClassVar[Flow] = "time"

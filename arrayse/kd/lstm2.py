@@ -16,10 +16,14 @@ class Lstm2(GramLoss):
 
     ``paper`` is that: the Grams are not normalised, mix the utterances of a batch, and grow with the widths
     of the layers. ``normalised`` (ours): cosine Grams of each utterance over time and over frequency, mean
-    squared difference, mean over the flows and the items. Arguments as in
+    squared difference over the variance of the teacher's, mean over the flows and the items. Arguments as in
     :class:`arrayse.kd.similarity.GramLoss`.
     """
 
     paper = "Metzger et al. 2025, arXiv 2507.19208"
+    formulas: ClassVar[dict[str, str]] = {
+        "paper": "mean|G_S − G_T|, G = V Vᵀ, V = mean over frames of the T-LSTM's output, rows (batch·freq)",
+        "normalised": "mean over flows of mean(G_S − G_T)² / var(G_T), G = cosines of an utterance's T-LSTM outputs",
+    }
     taps = ("time_lstm",)
     paper_flow: ClassVar[Flow] = "frequency"

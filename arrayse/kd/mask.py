@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import ClassVar
+
 import torch
 from torch import Tensor
 
@@ -27,6 +29,10 @@ class Mask(DistillationLoss):
     """
 
     paper = "Metzger et al. 2025, arXiv 2507.19208"
+    formulas: ClassVar[dict[str, str]] = {
+        "paper": "mean|M_S − M_T|",
+        "normalised": "mean|M_S − M_T| / mean|M_T − mean M_T| of each item",
+    }
     taps = ("mask",)
 
     def __init__(self, pairs: list[Pair], form: Form = "normalised") -> None:

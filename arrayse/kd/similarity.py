@@ -41,7 +41,7 @@ class GramLoss(DistillationLoss):
         """The views of one tap each: rows (batch, row, channel) or cosines (batch, row, row) → one number."""
         if self.form == "paper":
             return (batch_gram(student[0]) - batch_gram(teacher[0])).abs().mean()
-        return torch.stack([gram_distance(s, t) for s, t in zip(student, teacher, strict=True)]).mean()
+        return torch.stack([relative_distance(s, t) for s, t in zip(student, teacher, strict=True)]).mean()
 
 
 def batch_gram(rows: Tensor) -> Tensor:
@@ -62,9 +62,18 @@ def gram_distance(student: Tensor, teacher: Tensor) -> Tensor:
     return (student - teacher).square().mean(dim=(1, 2))
 
 
-def gram_spread(teacher: Tensor) -> Tensor:
-    """Variance of the entries of each utterance's Gram: (batch, row, row) → (batch,), at least 1e-6."""
-    return teacher.var(dim=(1, 2), correction=0).clamp_min(MIN_SPREAD)
+def relative_distance(student: Tensor, teacher: Tensor) -> Tensor:
+    """That over the variance of the entries of the teacher's Gram, so that 1 says: no closer than a constant.
+
+    Args:
+        student: (batch, row, row).
+        teacher: likewise.
+
+    Returns:
+        (batch,).
+    """
+    variance = teacher.var(dim=(1, 2), correction=0).clamp_min(MIN_SPREAD)
+    return gram_distance(student, teacher) / variance
 
 
 def check_flows(flows: list[Flow] | None, pool: Pool) -> list[Flow]:

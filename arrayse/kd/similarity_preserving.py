@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import ClassVar
+
 import torch
 from torch import Tensor
 
@@ -22,6 +24,9 @@ class SimilarityPreserving(DistillationLoss):
         pairs: channels of the student's and the teacher's taps; any, the Grams do not know them.
     """
 
+    formulas: ClassVar[dict[str, str]] = {
+        "": "Σ over taps of ‖G_T − G_S‖_F² / B², G the Gram of the B items of a batch, rows normalised"
+    }
     paper = "Tung, Mori 2019, ICCV"
     taps = ("time_lstm",)
     any_number = True

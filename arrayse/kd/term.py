@@ -7,9 +7,6 @@ from typing import Any
 
 from arrayse.kd.base import DistillationLoss, Pair
 
-OUTPUT_TAPS = {"linear", "mask", "spec"}
-"""Taps whose channels belong to microphones."""
-
 
 @dataclass(frozen=True)
 class Term:
@@ -68,7 +65,7 @@ def build_term(
 
 
 def _pair(of_student: str, of_teacher: str, student: Any, teacher: Any) -> Pair:
-    """Outputs are aligned if they belong to the same microphones; features inside two networks have no common order."""
-    outputs = {of_student, of_teacher} <= OUTPUT_TAPS
-    aligned = outputs and student.output_mics(of_student) == teacher.output_mics(of_teacher)
+    """Outputs of one meaning are aligned; features inside two networks have no common order."""
+    meaning = student.output_meaning(of_student)
+    aligned = meaning is not None and meaning == teacher.output_meaning(of_teacher)
     return Pair(student.tap_channels[of_student], teacher.tap_channels[of_teacher], aligned)

@@ -27,6 +27,8 @@ class Net(Protocol):
 
     causal: bool
     tap_channels: dict[str, int]
+    output_taps: dict[str, str]
+    """Taps whose channels belong to microphones, and what they hold."""
 
     def __call__(self, features: Tensor, taps: Taps) -> Tensor: ...
 
@@ -100,10 +102,17 @@ class Enhancer(nn.Module):
         """Channels of every tap, known before any data."""
         return {**self.net.tap_channels, "spec": 2}
 
-    def output_mics(self, tap: str) -> list[int]:
-        """The microphones that the channels of an output tap (``linear``, ``mask``, ``spec``) belong to."""
-        n_outputs = self.tap_channels[tap] // 2
-        return [self.ref_mic] if n_outputs == 1 else self.mics
+    def output_meaning(self, tap: str) -> tuple[str, tuple[int, ...], int] | None:
+        """What a tap holds, of which microphones, to estimate speech at which; None for features inside the network.
+
+        Where the answers of two enhancers are equal, their channels correspond.
+        """
+        if tap == "spec":
+            return "estimate", (self.ref_mic,), self.ref_mic
+        if tap not in self.net.output_taps:
+            return None
+        mics = (self.ref_mic,) if self.tap_channels[tap] == 2 else tuple(self.mics)
+        return self.net.output_taps[tap], mics, self.ref_mic
 
     @property
     def device(self) -> torch.device:

@@ -73,6 +73,7 @@ class FTJNF(nn.Module):
             "linear": 2 * self.n_masks,
             "mask": 2 * self.n_masks,
         }
+        self.output_taps = {"linear": "mask" if preset == "tesch" else "mask before tanh", "mask": "mask"}
 
     def forward(self, features: Tensor, taps: Taps) -> Tensor:
         """Mask for whole utterances.

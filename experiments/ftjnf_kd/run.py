@@ -24,8 +24,8 @@ from arrayse.files import read_json_lines
 from arrayse.mixture import open_dataset
 from arrayse.parallel import available_cores, run_tasks
 from arrayse.phases import claim_caches, distillation_plan
-from arrayse.processes import has_bfloat16, keep_freed_memory
-from arrayse.train import FitSettings
+from arrayse.processes import Processes, keep_freed_memory
+from arrayse.train import FitSettings, uses_bfloat16
 from arrayse.ui import count_bar
 from arrayse.verbs import run_evaluate, run_simulate, run_train
 
@@ -144,9 +144,10 @@ def fill_cache(array: str) -> str:
     plan = distillation_plan(values, load_enhancer(RUNS / array / "teacher"), dataset, settings)
     reader = SceneReader(dataset, "train", settings.snr_db, settings.seconds, 0, draws=1)
     claim_caches(values, plan, dataset, settings, len(reader.entries()))
+    device = Processes().device
     for batch in valid_batches(reader, reader.entries(), 8, Share()):
-        with torch.autocast("cpu", torch.bfloat16, enabled=has_bfloat16("cpu")):
-            plan.teachers[0].views(batch)
+        with torch.autocast(device.type, torch.bfloat16, enabled=uses_bfloat16(settings)):
+            plan.teachers[0].views(batch.to(device))
     return array
 
 
