@@ -154,7 +154,7 @@ def check_same(path: Path, values: dict[str, Any]) -> None:
     """Raises ConfigError unless the resolved config in ``path`` is ``values``; where the files lie does not count."""
     there: Any = OmegaConf.to_container(_load_file(path), resolve=False)
     before, now = _flat(there), _flat(values)
-    keys = sorted(key for key in {*before, *now} if before.get(key) != now.get(key) and not _is_place(key))
+    keys = sorted(key for key in {*before, *now} if not _agree(key, before.get(key), now.get(key)))
     if keys:
         told = [f"{key} {before.get(key, 'not set')} (now {now.get(key, 'not set')})" for key in keys[:4]]
         other = ", ".join([*told, *(["…"] if len(keys) > len(told) else [])])
@@ -162,9 +162,10 @@ def check_same(path: Path, values: dict[str, Any]) -> None:
         raise ConfigError(f"out: {wanted}, got {path.parent} with {other}: choose another out=")
 
 
-def _is_place(key: str) -> bool:
-    """Whether a key says where something lies."""
-    return key in ("out", "data", "teacher", "distill.cache") or (key.startswith("teachers.") and key.endswith(".run"))
+def _agree(key: str, before: Any, now: Any) -> bool:
+    """Whether two values of a key mean the same run: where something lies does not count, whether there is one does."""
+    place = key in ("out", "data", "teacher", "distill.cache") or (key.startswith("teachers.") and key.endswith(".run"))
+    return (before is None) == (now is None) if place else bool(before == now)
 
 
 def _flat(values: dict[str, Any], prefix: str = "") -> dict[str, Any]:

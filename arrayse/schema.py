@@ -11,7 +11,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated, Any, Literal, Union, get_args, get_origin, get_type_hints
 
-from annotated_types import Ge, Gt, Le, Len, MinLen
+from annotated_types import Ge, Le, Len, MinLen
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, create_model
 
 from arrayse.beamform import BEAMFORMERS
@@ -139,7 +139,7 @@ class TermConfig(Strict):
     """One distillation term; ``pairs`` of (student's tap, teacher's tap), by default those of the method."""
 
     loss: Method
-    weight: Annotated[float, Gt(0)] = 1.0
+    weight: Annotated[float, Ge(0)] = 1.0
     pairs: list[Annotated[list[str], Len(2, 2)]] | None = None
 
 
@@ -164,7 +164,7 @@ class TeacherConfig(Strict):
     """One of several teachers; ``snr_db``: lowest and highest SNR of the items that it is asked about."""
 
     run: Place
-    weight: Annotated[float, Gt(0)] = 1.0
+    weight: Annotated[float, Ge(0)] = 1.0
     snr_db: Annotated[list[float], Len(2, 2)] | None = None
 
 

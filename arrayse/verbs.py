@@ -20,12 +20,13 @@ from arrayse.mixture import SPLITS, Dataset, open_dataset
 from arrayse.models import build_enhancer
 from arrayse.models.enhancer import check_channels
 from arrayse.parallel import available_cores
-from arrayse.phases import claim_caches, distillation_plan, supervised_plan
+from arrayse.phases import distillation_plan, supervised_plan
 from arrayse.preview import build_preview
 from arrayse.processes import is_first_process
 from arrayse.provenance import ABOUT, provenance, write_about
 from arrayse.report.table import csv_table, markdown_table
 from arrayse.summary import Request
+from arrayse.teachers import cache_claims
 from arrayse.train import FitSettings, ProgressCallback, check_fit, fit, precision_name
 from simulate.corpus import load_corpus
 from simulate.description import open_world
@@ -129,24 +130,25 @@ def run_train(values: Values, progress: ProgressCallback, say: Callable[[str], N
         world, _ = open_world(dataset.folder)
         readers[0] = FreshReader(**vars(readers[0]), world=world, n_scenes=values["fresh"])
     check_fit(plan.phases, readers[0], readers[1], settings)
-    caches = claim_caches(values, plan, dataset, settings, len(readers[0].entries()))
-    objectives = [f"{phase.name}: {phase.objective.equation()}" for phase in plan.phases]
+    claims = cache_claims(plan.teachers, dataset, settings, len(readers[0].entries()))
     about = {
         **provenance(values["seed"]),
         "precision": precision_name(settings),
         "threads": torch.get_num_threads(),
-        "objectives": objectives,
+        "objectives": plan.equations(),
         "data": sha256_of(dataset.folder / "dataset.json"),
-        "teachers": plan.hashes,
+        "teachers": {teacher.name: teacher.fingerprint for teacher in plan.teachers},
     }
     if is_first_process():
         _claim(run, values, about)
+        for claim in claims:
+            claim.write()
         save_description(run, description)
         if not is_finished(run):
             write_about(run / ABOUT, about)
     if is_finished(run):
         say(f"{run}: training is finished, nothing is left to do")
-    for line in [*objectives, *plan.notes(), *caches]:
+    for line in [*plan.equations(), *plan.notes(), *map(str, claims)]:
         say(line)
     fit(run, plan.phases, readers[0], readers[1], settings, progress)
     return run

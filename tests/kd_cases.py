@@ -13,15 +13,10 @@ from torch import Tensor
 from arrayse.kd import METHODS
 from arrayse.kd.base import DistillationLoss, Pair
 from arrayse.kd.views import look
+from tests.tiny import VARIANTS
 
 GRID = (5, 4)  # freq, frame
-FORMS = {
-    name: [{"form": "paper"}, {"form": "normalised"}]
-    if name not in ("gram", "similarity_preserving", "clskd")
-    else [{}]
-    for name in METHODS
-}
-EVERY = [(name, options) for name, forms in FORMS.items() for options in forms]
+EVERY = VARIANTS
 """All methods in all forms."""
 
 

@@ -21,7 +21,7 @@ LAYERS = {
         *("profile", "beamform", "summary", "evaluate", "report"),
     ),
     5: (
-        *("schema", "keys", "config", "fresh", "phases", "preview", "verbs", "benchmark"),
+        *("schema", "keys", "config", "fresh", "teachers", "phases", "preview", "verbs", "benchmark"),
         *("ui", "quickstart", "doctor", "cli", "__main__"),
     ),
 }

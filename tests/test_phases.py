@@ -56,7 +56,7 @@ def told(made: Plan) -> list[tuple[str, Any, int, int | None]]:
         (["lin_one_step", "epochs=7"], [("distillation", 0.5, 7, 12)]),
         (
             ["lin_one_step", "phase_epochs=[3,2]"],
-            [("distillation", 0.5, 3, 6), ("distillation", 0.5, 2, 12)],
+            [("distillation", 0.5, 3, 6), ("distillation, restart 1", 0.5, 2, 12)],
         ),
         (["lin_two_step", "epochs=7"], [("distillation", 0.0, 7, 6), ("supervised", None, 7, 12)]),
         (["lin_two_step", "phase_epochs=[3,2]"], [("distillation", 0.0, 3, 6), ("supervised", None, 2, 12)]),
@@ -88,7 +88,7 @@ def test_several_teachers_have_terms_of_their_own(tiny_dataset: Path, teachers: 
     assert isinstance(objective, Distillation)
     assert list(objective.losses) == ["low_fused", "all_fused"]
     assert [(teacher.weight, teacher.snr_db) for teacher in made.teachers] == [(1.0, (-5.0, 5.0)), (0.5, None)]
-    assert made.hashes["low"] != made.hashes["all"]
+    assert made.teachers[0].fingerprint != made.teachers[1].fingerprint
     assert "0.5 all (0.2 all_fused)" in objective.equation()
 
 
@@ -112,10 +112,17 @@ def test_teachers_are_live_unless_there_is_a_cache(tiny_dataset: Path, teachers:
             ["lin_one_step", "distill.terms.lin.pairs=[[linaer,linear]]"],
             "distill.terms.lin pairs: expected a student tap of freq_lstm, time_lstm, linear, mask, spec, got linaer",
         ),
-        (["lin_one_step", "distill.terms.lin.weight=-1"], "distill.terms.lin.weight: expected a value greater than 0"),
+        (
+            ["lin_one_step", "distill.terms.lin.weight=-1"],
+            "distill.terms.lin.weight: expected a value greater than or equal to 0",
+        ),
         (["clskd_one_step", "fit.batch_size=1"], "fit.batch_size: expected at least 2 a process for clskd"),
         (["lin_one_step", "mics=[7]"], "mics: expected distinct channel numbers from 0 to 4"),
-        (["lin_one_step", "teachers={a: {run: x, weight: 0}}"], "teachers.a.weight: expected a value greater than 0"),
+        (
+            ["lin_one_step", "distill.terms.lin.weight=0"],
+            "distill.terms: expected one with a positive weight, got none",
+        ),
+        (["lin_one_step", "teachers={a: {run: x, weight: -1}}"], "teachers.a.weight: expected a value greater than or"),
         (["lin_one_step", "teachers={}"], "teachers: "),
     ],
 )
@@ -201,6 +208,35 @@ def test_a_cache_without_repeated_draws_is_refused(tiny_dataset: Path, teachers:
         distil(tiny_dataset, teachers[0], tmp_path / "a", "lin_one_step", f"distill.cache={tmp_path / 'cache'}")
     assert not (tmp_path / "cache").exists()
     assert not (tmp_path / "a").exists()
+
+
+def test_nothing_is_claimed_before_all_is_checked(tiny_dataset: Path, teachers: list[Path], tmp_path: Path) -> None:
+    cache, out = tmp_path / "cache", tmp_path / "thesis"
+    out.mkdir()
+    (out / "thesis.tex").write_text("years of work")
+    with pytest.raises(ValueError, match="thesis"):
+        distil(tiny_dataset, teachers[0], out, "lin_one_step", "fit.draws=1", f"distill.cache={cache}")
+    assert not cache.exists()
+
+
+def test_a_live_run_does_not_go_on_from_disk(tiny_dataset: Path, teachers: list[Path], tmp_path: Path) -> None:
+    """Its weights would not be those of an undisturbed run."""
+    run = tmp_path / "run"
+    distil(tiny_dataset, teachers[0], run, "lin_one_step", "fit.draws=1")
+    with pytest.raises(ConfigError, match=r"distill\.cache none|distill\.cache None"):
+        distil(tiny_dataset, teachers[0], run, "lin_one_step", "fit.draws=1", f"distill.cache={tmp_path / 'cache'}")
+
+
+def test_a_teacher_with_another_description_is_another_one(
+    tiny_dataset: Path, teachers: list[Path], tmp_path: Path
+) -> None:
+    """The level norm is no weight, and yet decides what comes out."""
+    arguments = ["lin_one_step", "fit.draws=1", f"distill.cache={tmp_path / 'cache'}"]
+    distil(tiny_dataset, teachers[0], tmp_path / "a", *arguments)
+    path = teachers[0] / "model.json"
+    path.write_text(path.read_text().replace("0.2", "0.3"))
+    with pytest.raises(ValueError, match=r"expected a cache of this teacher .*, got one of another"):
+        distil(tiny_dataset, teachers[0], tmp_path / "b", *arguments)
 
 
 def test_a_run_remembers_its_teachers(tiny_dataset: Path, teachers: list[Path], tmp_path: Path) -> None:

@@ -90,6 +90,13 @@ def test_weights_of_teachers_that_leave_nothing_are_refused(weights: tuple[float
         Distillation(student, WaveMagnitudeL1(), both, 0.5)
 
 
+def test_a_single_training_snr_needs_a_teacher_too() -> None:
+    teachers = [teacher(enhancer(), NEAR, "near", snr_db=(5.0, 10.0))]
+    check_coverage(teachers, [5.0, 5.0])
+    with pytest.raises(ValueError, match=r"cover fit\.snr_db 0 to 0, got none from 0 on"):
+        check_coverage(teachers, [0.0, 0.0])
+
+
 @pytest.mark.parametrize(
     ("ranges", "gap"),
     [

@@ -127,7 +127,7 @@ def test_a_damaged_file_is_named(damage: str, tmp_path: Path) -> None:
     content = bytearray(path.read_bytes())
     content[-3] ^= 1
     path.write_bytes({"flip": content, "cut": content[:-20], "empty": b"", "text": b"not a tensor"}[damage])
-    with pytest.raises(ValueError, match=r"item\.safetensors: expected .*: delete it: it will be computed again"):
+    with pytest.raises(ValueError, match=r"item\.safetensors: expected .*: delete it, or the whole cache"):
         cache.read("item", *VIEW)
 
 

@@ -7,6 +7,7 @@ is a function of the teacher's weights, the item and the precision of the comput
 from __future__ import annotations
 
 import hashlib
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -49,8 +50,8 @@ class ViewCache:
 
     folder: Path
 
-    def claim(self, origin: Origin) -> None:
-        """Writes what the views come from, or checks that it is the same.
+    def check(self, origin: Origin) -> None:
+        """Looks whether the folder is new or has views of this origin.
 
         Raises:
             ValueError: a cache of something else, or a folder that is no cache.
@@ -59,7 +60,6 @@ class ViewCache:
         wanted = {"format": FORMAT, **asdict(origin)}
         if not path.is_file():
             check_new_folder(self.folder, "a cache of teacher outputs")
-            write_json(path, wanted)
             return
         there = read_json(path, "cache")
         for name, value in wanted.items():
@@ -69,6 +69,20 @@ class ViewCache:
                     f"{self.folder}: expected a cache of this {name} ({str(value)[:12]}), got one of another "
                     f"({str(got)[:12]}): choose another distill.cache="
                 )
+
+    def claim(self, origin: Origin) -> None:
+        """Checks, and writes what the views come from if nothing did so far."""
+        self.check(origin)
+        if not (self.folder / HEADER).is_file():
+            write_json(self.folder / HEADER, {"format": FORMAT, **asdict(origin)})
+
+    def size(self, tap: str, kind: str) -> int:
+        """Bytes that the views of a tap take."""
+        total = 0
+        for path in (self.folder / f"{tap}.{kind}").glob("*.safetensors"):
+            with suppress(FileNotFoundError):  # another process may have had a file of this name for a moment
+                total += path.stat().st_size
+        return total
 
     def has(self, key: str, tap: str, kind: str) -> bool:
         """Whether a view of an item is there."""
@@ -95,7 +109,7 @@ class ViewCache:
             ValueError: no such file, or a damaged one.
         """
         path = self._path(key, tap, kind)
-        hint = "delete it: it will be computed again"
+        hint = "delete it, or the whole cache: it will be computed again"
         try:
             with safe_open(path, "pt") as file:
                 view, expected = file.get_tensor("view"), (file.metadata() or {}).get(CHECKSUM)

@@ -86,7 +86,7 @@ def check_compatible(student: Any, teacher: Any, name: str = "the teacher") -> N
     if student.sample_rate != teacher.sample_rate:
         rates = f"expected {teacher.sample_rate} as {name} has, got {student.sample_rate}"
         raise ValueError(f"student sample_rate: {rates}")
-    if student.geometry.to_dict() != teacher.geometry.to_dict():
+    if student.geometry.positions.tolist() != teacher.geometry.positions.tolist():
         raise ValueError(
             f"array: expected {name}'s ({teacher.geometry.name}, {teacher.geometry.n_mics} mics), "
             f"got another ({student.geometry.name}, {student.geometry.n_mics} mics)"

@@ -8,7 +8,7 @@ from typing import Any, Protocol
 import torch
 from torch import Tensor
 
-from arrayse.kd.cache import ViewCache
+from arrayse.kd.cache import ViewCache, view_bytes
 from arrayse.kd.term import Term
 from arrayse.kd.views import KINDS
 from arrayse.objectives import Batch
@@ -55,6 +55,15 @@ class CachedViews:
     def __init__(self, live: LiveViews, cache: ViewCache) -> None:
         self.live, self.cache = live, cache
 
+    def missing_bytes(self, wanted: list[tuple[str, str]], n_items: int, n_samples: int) -> int:
+        """Bytes that the cache grows by until it has the views of so many items of ``n_samples``, at most."""
+        enhancer, missing = self.live.enhancer, 0
+        grid = (enhancer.stft.n_freqs, enhancer.stft.n_frames(n_samples))
+        for tap, kind in wanted:
+            size = view_bytes(kind, enhancer.tap_channels[tap], *grid)
+            missing += max(0, n_items * size - self.cache.size(tap, kind))
+        return missing
+
     def __call__(self, batch: Batch, wanted: list[tuple[str, str]]) -> Views:
         """Views in the precision of the cache."""
         for number, key in enumerate(batch.keys):
@@ -76,6 +85,7 @@ class Teacher:
         terms: what the student is to take over.
         weight: factor of its terms.
         snr_db: lowest and highest SNR in dB of the items that it is asked about; None: all.
+        fingerprint: of its description and weights, where they were read from a run.
     """
 
     name: str
@@ -83,6 +93,7 @@ class Teacher:
     terms: list[Term]
     weight: float = 1.0
     snr_db: tuple[float, float] | None = None
+    fingerprint: str = ""
 
     def chosen(self, batch: Batch) -> list[int]:
         """The numbers of the items of a batch that it is asked about."""
@@ -91,9 +102,13 @@ class Teacher:
         lowest, highest = self.snr_db
         return [number for number, snr_db in enumerate(batch.snr_db.tolist()) if lowest <= snr_db <= highest]
 
+    def wanted(self) -> list[tuple[str, str]]:
+        """(tap, kind of view) for all that its terms look at, each once."""
+        return list(dict.fromkeys(view for term in self.terms for view in term.views_of_teacher()))
+
     def views(self, batch: Batch) -> Views:
         """All views that its terms take."""
-        return self.source(batch, list(dict.fromkeys(v for term in self.terms for v in term.views_of_teacher())))
+        return self.source(batch, self.wanted())
 
     def equation(self) -> str:
         """Its part of the loss."""
@@ -105,12 +120,11 @@ def check_coverage(teachers: list[Teacher], snr_db: list[float]) -> None:
     """Raises ValueError if there are SNRs in the training range about which no teacher is asked."""
     if any(teacher.snr_db is None for teacher in teachers):
         return
-    reached = snr_db[0]
+    reached, found = snr_db[0], False
     for lowest, highest in sorted(teacher.snr_db for teacher in teachers if teacher.snr_db is not None):
-        if lowest > reached:
-            break
-        reached = max(reached, highest)
-    if reached < snr_db[1]:
+        if lowest <= reached <= highest:
+            reached, found = highest, True
+    if not found or reached < snr_db[1]:
         raise ValueError(
             f"teachers snr_db: expected ranges that cover fit.snr_db {snr_db[0]:g} to {snr_db[1]:g}, "
             f"got none from {reached:g} on"

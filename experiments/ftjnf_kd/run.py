@@ -23,8 +23,9 @@ from arrayse.data import SceneReader, Share, valid_batches
 from arrayse.files import read_json_lines
 from arrayse.mixture import open_dataset
 from arrayse.parallel import available_cores, run_tasks
-from arrayse.phases import claim_caches, distillation_plan
+from arrayse.phases import distillation_plan
 from arrayse.processes import Processes, keep_freed_memory
+from arrayse.teachers import cache_claims
 from arrayse.train import FitSettings, uses_bfloat16
 from arrayse.ui import count_bar
 from arrayse.verbs import run_evaluate, run_simulate, run_train
@@ -39,7 +40,7 @@ SIZES = {
     "tiny": ["model.freq_hidden=32", "model.time_hidden=16"],
     "quarter": ["model.freq_hidden=96", "model.time_hidden=32"],
 }
-STUDENT = ["fit.seconds=1.5", "fit.draws=1", "fit.epoch_steps=70", "fit.learning_rate=5e-3"]
+STUDENT = ["fit.seconds=1.5", "fit.draws=1", "fit.epoch_steps=90", "fit.learning_rate=5e-3"]
 EPOCHS = 3
 """Of each of the two phases; a student without a restart trains twice as many in one."""
 CONTROLS = {"none": f"epochs={2 * EPOCHS}", "restart": f"phase_epochs=[{EPOCHS},{EPOCHS}]"}
@@ -143,7 +144,8 @@ def fill_cache(array: str) -> str:
     dataset, settings = open_dataset(Path(values["data"])), FitSettings(**values["fit"])
     plan = distillation_plan(values, load_enhancer(RUNS / array / "teacher"), dataset, settings)
     reader = SceneReader(dataset, "train", settings.snr_db, settings.seconds, 0, draws=1)
-    claim_caches(values, plan, dataset, settings, len(reader.entries()))
+    for claim in cache_claims(plan.teachers, dataset, settings, len(reader.entries())):
+        claim.write()
     device = Processes().device
     for batch in valid_batches(reader, reader.entries(), 8, Share()):
         with torch.autocast(device.type, torch.bfloat16, enabled=uses_bfloat16(settings)):

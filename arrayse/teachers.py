@@ -1,0 +1,135 @@
+"""From the values of a distill config to teachers: loaded, checked against student and data, live or from disk."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from arrayse.checkpoint import fingerprint, load_enhancer
+from arrayse.config import ConfigError
+from arrayse.evaluate import check_fits
+from arrayse.files import check_free_space, sha256_of
+from arrayse.kd import METHODS, CachedViews, LiveViews, Teacher, Term, build_term, check_compatible, check_coverage
+from arrayse.kd.cache import Origin, ViewCache
+from arrayse.mixture import Dataset
+from arrayse.models import Enhancer
+from arrayse.processes import Processes
+from arrayse.train import FitSettings, precision_name
+
+Values = dict[str, Any]
+
+
+def load_teachers(values: Values, student: Enhancer, dataset: Dataset, settings: FitSettings) -> list[Teacher]:
+    """The teachers that a config names, with their terms.
+
+    Raises:
+        ValueError: teachers that do not fit the student or the data, and terms that cannot be used.
+    """
+    teachers = [_load(values, name, section, student, dataset) for name, section in _runs(values).items()]
+    check_coverage(teachers, settings.snr_db)
+    n_items = settings.batch_size // Processes().world
+    for teacher in teachers:
+        for term in teacher.terms:
+            _check_items(teacher, term, n_items)
+    return teachers
+
+
+@dataclass(frozen=True)
+class CacheClaim:
+    """A cache that a training wants to use, checked.
+
+    Attributes:
+        cache: where.
+        origin: what its views come from.
+        missing_bytes: how much it may still grow.
+    """
+
+    cache: ViewCache
+    origin: Origin
+    missing_bytes: int
+
+    def __str__(self) -> str:
+        return f"teacher outputs: up to {self.missing_bytes / 1e9:.2g} GB more in {self.cache.folder}"
+
+    def write(self) -> None:
+        """Makes the folder this cache."""
+        self.cache.claim(self.origin)
+
+
+def cache_claims(teachers: list[Teacher], dataset: Dataset, settings: FitSettings, n_scenes: int) -> list[CacheClaim]:
+    """What the caches of teachers are to hold; nothing is written yet.
+
+    Raises:
+        ValueError: a cache of another teacher, dataset or precision; too little space; no ``fit.draws``.
+    """
+    data, claims = sha256_of(dataset.folder / "dataset.json"), []
+    for teacher in teachers:
+        if isinstance(teacher.source, CachedViews):
+            if settings.draws is None:
+                raise ConfigError(
+                    "fit.draws: expected a number with distill.cache, got none: where every epoch has new crops and "
+                    "SNRs nothing is read twice; fit.draws=1 keeps one of each scene"
+                )
+            precision = f"{precision_name(settings)}, {Processes().device.type}"
+            origin, cache = Origin(teacher.fingerprint, data, precision), teacher.source.cache
+            cache.check(origin)
+            n_samples = round(settings.seconds * dataset.sample_rate)
+            missing = teacher.source.missing_bytes(teacher.wanted(), n_scenes * settings.draws, n_samples)
+            check_free_space(cache.folder, missing)
+            claims.append(CacheClaim(cache, origin, missing))
+    return claims
+
+
+def _runs(values: Values) -> dict[str, Values]:
+    """The section of every teacher by its name."""
+    if (values["teacher"] is None) == (values["teachers"] is None):
+        got = "none" if values["teacher"] is None else "both"
+        raise ConfigError(f"teacher: expected teacher=RUN or teachers={{NAME: {{run: RUN}}}}, got {got}")
+    if values["teacher"] is not None:
+        return {"teacher": {"run": values["teacher"], "weight": 1.0, "snr_db": None}}
+    for name, section in values["teachers"].items():
+        if section["snr_db"] and not section["snr_db"][0] < section["snr_db"][1]:
+            raise ConfigError(f"teachers.{name}.snr_db: expected a lower and a higher SNR, got {section['snr_db']}")
+    return dict(values["teachers"])
+
+
+def _load(values: Values, name: str, section: Values, student: Enhancer, dataset: Dataset) -> Teacher:
+    run, several = Path(section["run"]), values["teachers"] is not None
+    before = fingerprint(run)
+    enhancer = load_enhancer(run)
+    if fingerprint(run) != before:
+        raise ConfigError(f"{name}: expected a teacher that does not change, got {run}, which is being trained")
+    check_compatible(student, enhancer, name if several else "the teacher")
+    check_fits(name, enhancer, dataset)
+    prefix = f"{name}_" if several else ""
+    terms = [
+        _term(prefix + term_name, term, student, enhancer) for term_name, term in values["distill"]["terms"].items()
+    ]
+    live, cache = LiveViews(enhancer), values["distill"]["cache"]
+    folder = None if cache is None else Path(cache) / name if several else Path(cache)
+    source = live if folder is None else CachedViews(live, ViewCache(folder))
+    snr_db = None if section["snr_db"] is None else (section["snr_db"][0], section["snr_db"][1])
+    return Teacher(name, source, terms, section["weight"], snr_db, before)
+
+
+def _term(name: str, section: Values, student: Enhancer, teacher: Enhancer) -> Term:
+    arguments = dict(section["loss"])
+    method = METHODS[arguments.pop("name")]
+    pairs = None if section["pairs"] is None else [(pair[0], pair[1]) for pair in section["pairs"]]
+    try:
+        return build_term(name, method, arguments, section["weight"], pairs, student, teacher)
+    except ValueError as error:
+        raise ConfigError(f"distill.terms.{error}") from None
+
+
+def _check_items(teacher: Teacher, term: Term, n_items: int) -> None:
+    """Some losses compare the items of a batch: they need several."""
+    if n_items < term.loss.min_items:
+        wanted = f"expected at least {term.loss.min_items} a process for {term.name}"
+        raise ConfigError(f"fit.batch_size: {wanted}, which compares the items of a batch, got {n_items}")
+    if term.loss.min_items > 1 and teacher.snr_db is not None:
+        raise ConfigError(
+            f"teachers.{teacher.name}.snr_db: expected none for {term.name}, which compares the items of a batch, "
+            f"got {list(teacher.snr_db)}"
+        )
