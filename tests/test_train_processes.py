@@ -55,6 +55,16 @@ def assert_close(run: Path, expected: Path) -> None:
 
 
 @pytest.mark.skipif(torch.cuda.is_available(), reason="these processes would share one GPU")
+def test_two_processes_share_a_cache(tiny_dataset: Path, tmp_path: Path) -> None:
+    """Three-step distillation with the teacher's outputs on disk, filled by both."""
+    assert run_processes(tiny_dataset, tmp_path / "two", "three_step") == [0, 0]
+    train(tiny_dataset, tmp_path / "one", "three_step")
+    assert_close(tmp_path / "two", tmp_path / "one")
+    names = [sorted(path.name for path in (tmp_path / f"{run}-cache").rglob("*")) for run in ("one", "two")]
+    assert names[0] == names[1]
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="these processes would share one GPU")
 def test_two_processes_equal_one(tiny_dataset: Path, tmp_path: Path) -> None:
     """Two-step distillation, stopped by a SIGTERM to the second process alone, and resumed by both."""
     assert run_processes(tiny_dataset, tmp_path / "two", "two_step", "stop", 8) == [143, 143]
