@@ -55,6 +55,35 @@ def test_another_seed_or_epoch_gives_other_orders_crops_and_snrs(reader: SceneRe
     assert not np.array_equal(noisy, replace(reader, seed=2).read(entry, 0)[0])
 
 
+def test_draws_come_back_whatever_the_seed(reader: SceneReader) -> None:
+    """Epochs 1 and 3 of two draws hear the same crops, in other orders; another seed has the same items."""
+    twice, other = replace(reader, draws=2), replace(reader, draws=2, seed=7)
+
+    def items(source: SceneReader, epoch: int) -> dict[str, bytes]:
+        got = {key: bytes(b.noisy[i].numpy()) for b in batches(source, epoch) for i, key in enumerate(b.keys)}
+        assert len(got) == 6
+        return got
+
+    assert items(twice, 1) == items(twice, 3) == items(other, 1)
+    assert set(items(twice, 0)).isdisjoint(items(twice, 1))
+    assert set(items(reader, 1)).isdisjoint(items(reader, 3))
+    orders = [
+        [i for b in batches(source, epoch) for i in b.ids] for source, epoch in ((twice, 1), (twice, 3), (other, 1))
+    ]
+    assert len({tuple(order) for order in orders}) > 1
+
+
+def test_a_key_says_scene_crop_and_snr(reader: SceneReader) -> None:
+    item, entry = reader.read(reader.entries()[0], 0), reader.entries()[0]
+    scene, start, length, snr = item.key.split("_")
+    assert (scene, int(length)) == (entry.id, 4800)
+    assert float(snr.removesuffix("dB")) == pytest.approx(item.snr_db, abs=1e-9)
+    mixture = reader.dataset.read(entry, int(start), int(length), item.snr_db)
+    np.testing.assert_array_equal(item.noisy, mixture.noisy)
+    (batch, *_) = batches(reader)
+    assert batch.snr_db.tolist() == pytest.approx([float(key.split("_")[-1][:-2]) for key in batch.keys], abs=1e-5)
+
+
 def test_an_epoch_has_every_scene_once(reader: SceneReader) -> None:
     seen = Counter(scene for batch in batches(reader) for scene in batch.ids)
     assert seen == Counter(entry.id for entry in reader.entries())

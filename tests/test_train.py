@@ -117,6 +117,17 @@ def test_the_cosine_rate_of_each_step_is_used(tmp_path: Path) -> None:
     assert [row["learning_rate"] for row in rows] == pytest.approx([rates[2], rates[5]])
 
 
+def test_an_epoch_has_as_many_steps_as_it_is_told(tmp_path: Path) -> None:
+    """Two of three, at the rate of a schedule of four, on scenes that differ from epoch to epoch."""
+    reader, phase = ToyReader(), toy(epochs=2)
+    run_toy(tmp_path, [phase], reader, epoch_steps=2)
+    objective: Any = phase.objective
+    rates = [0.1 * (0.01 + 0.99 * 0.5 * (1 + math.cos(math.pi * k / 4))) for k in range(3)]
+    assert objective.weights == pytest.approx([1 - sum(rates[:k]) for k in range(4)])
+    assert len(reader.read_ids) == 8
+    assert set(reader.read_ids[:4]) != set(reader.read_ids[4:])
+
+
 def test_plateau_lowers_the_rate_after_its_patience(tmp_path: Path) -> None:
     valid = [1.0, 0.9, 0.9, 0.95, 0.8, 0.8, 0.8, 0.8, 0.8]
     rows = run_toy(tmp_path, [toy(valid, 9)], schedule="plateau", plateau_patience=2, plateau_factor=0.5)
@@ -251,6 +262,8 @@ def test_a_signal_stops_after_the_step_or_the_validation(
 
 
 def test_settings_that_do_not_fit_are_refused(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match=r"epoch_steps: expected at most 3 \(batches of 6 scenes\), got 4"):
+        run_toy(tmp_path, [toy()], epoch_steps=4)
     with pytest.raises(ValueError, match=r"batch_size: expected at most 6 \(the scenes\), got 7"):
         run_toy(tmp_path, [toy()], batch_size=7)
     with pytest.raises(ValueError, match="phases: expected one student, got 2 phases"):
