@@ -51,6 +51,22 @@ def test_the_loss_is_the_weighted_sum_of_its_parts(supervised_weight: float) -> 
     torch.testing.assert_close(got["loss"], supervised_weight * got["supervised"] + (1 - supervised_weight) * terms)
 
 
+@pytest.mark.parametrize("supervised_weight", [0.0, 0.3])
+def test_the_gradient_is_the_weighted_sum_of_its_parts(supervised_weight: float) -> None:
+    student, teacher, scenes = enhancer(), teacher_of(), batch()
+    gradients = []
+    for objective in (
+        two_terms(student, teacher, supervised_weight),
+        Supervised(student, WaveMagnitudeL1()),
+        two_terms(student, teacher, 0.0),
+    ):
+        student.zero_grad()
+        objective(scenes)["loss"].backward()
+        gradients.append(student.net.freq_lstm.weight_ih_l0.grad.clone())
+    expected = supervised_weight * gradients[1] + (1 - supervised_weight) * gradients[2]
+    torch.testing.assert_close(gradients[0], expected, rtol=1e-4, atol=1e-6)
+
+
 def test_the_equation_says_what_is_computed() -> None:
     objective = two_terms(enhancer(), teacher_of(), 0.25)
     assert objective.equation() == "loss = 0.25 WaveMagnitudeL1 + 0.75 (2 outputs + 0.5 rhythm)"

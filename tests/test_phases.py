@@ -201,6 +201,7 @@ def test_a_cache_is_of_one_teacher(tiny_dataset: Path, teachers: list[Path], tmp
     distil(tiny_dataset, teachers[0], tmp_path / "a", "lin_one_step", "fit.draws=1", cache)
     with pytest.raises(ValueError, match=r"expected a cache of this teacher .*, got one of another"):
         distil(tiny_dataset, teachers[1], tmp_path / "b", "lin_one_step", "fit.draws=1", cache)
+    assert not (tmp_path / "b").exists()
 
 
 def test_a_cache_without_repeated_draws_is_refused(tiny_dataset: Path, teachers: list[Path], tmp_path: Path) -> None:
