@@ -11,6 +11,7 @@ import argparse
 import subprocess
 import sys
 from dataclasses import dataclass
+from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -54,8 +55,10 @@ DISTILLED = {
     "fused_paper": ["fused_two_step"],
     "fused": ["fused_two_step", "distill.terms.fused.loss.form=normalised"],
     "gram": ["gram_two_step"],
+    "lin_joint": ["lin_one_step"],
 }
-"""The published schedule in both forms; those of ``mask`` and ``lin`` differ in the weight of an item only."""
+"""The published schedule in both forms, which for ``mask`` and ``lin`` differ in the weight of an item only; ``lin_joint``
+has the supervised loss beside it from the start."""
 SCHEDULE = [f"phase_epochs=[{EPOCHS},{EPOCHS}]", f"distill.switch_patience={EPOCHS}"]
 ALL_VIEWS = [
     *("mask_two_step", "lin_two_step", "lstm1_two_step", "lstm2_two_step", "fused_two_step", "gram_two_step"),
@@ -88,23 +91,22 @@ def job(array: str, name: str, arguments: list[str], distils: bool = False) -> J
     return Job("distill" if distils else "train", run, [TRAIN, *arguments, *places])
 
 
-def students(seed: int) -> list[Job]:
-    """Every system in every size for every array."""
+def students(size: str) -> list[Job]:
+    """Every system of a size, for every array and seed."""
     jobs = []
-    for array in ARRAYS:
-        for size, sizes in SIZES.items():
-            common = [*sizes, *STUDENT, f"seed={seed}"]
-            for system, epochs in CONTROLS.items():
-                jobs.append(job(array, f"{size}_{system}_s{seed}", [*common, epochs]))
-            for system, configs in DISTILLED.items():
-                jobs.append(job(array, f"{size}_{system}_s{seed}", [*configs, *common], distils=True))
+    for seed, array in product(SEEDS, ARRAYS):
+        common = [*SIZES[size], *STUDENT, f"seed={seed}"]
+        for system, epochs in CONTROLS.items():
+            jobs.append(job(array, f"{size}_{system}_s{seed}", [*common, epochs]))
+        for system, configs in DISTILLED.items():
+            jobs.append(job(array, f"{size}_{system}_s{seed}", [*configs, *common], distils=True))
     return jobs
 
 
-def fewer_microphones(seed: int, method: str) -> list[Job]:
+def fewer_microphones(method: str) -> list[Job]:
     """The smallest student with one, two and three of the five microphones of the ring."""
     jobs = []
-    for n_mics in (1, 2, 3):
+    for seed, n_mics in product(SEEDS, (1, 2, 3)):
         mics = f"mics={list(range(n_mics))}"
         common, name = [*SIZES["tiny"], *STUDENT, mics, f"seed={seed}"], f"tiny_{n_mics}mic"
         jobs.append(job("circular", f"{name}_restart_s{seed}", [*common, CONTROLS["restart"]]))
@@ -113,7 +115,7 @@ def fewer_microphones(seed: int, method: str) -> list[Job]:
 
 
 def best_method() -> str:
-    """The method whose smallest students have the lowest validation loss, over arrays and seeds."""
+    """The method whose smallest students have the lowest validation loss in the end, over arrays and seeds."""
 
     def loss(method: str) -> float:
         runs = [RUNS / array / f"tiny_{method}_s{seed}" for array in ARRAYS for seed in SEEDS]
@@ -124,7 +126,8 @@ def best_method() -> str:
 
 def _validation_loss(run: Path) -> float:
     rows: list[Any] = list(read_json_lines(run / "metrics.jsonl"))
-    return min(row["valid"]["loss"] for row in rows if row["event"] == "epoch" and row["phase"] == "supervised")
+    last = [row for row in rows if row["event"] == "epoch" and row["phase"] == rows[-1]["phase"]]
+    return float(min(row["valid"]["loss"] for row in last))
 
 
 def train_one(task: Job) -> str:
@@ -184,10 +187,11 @@ def main() -> None:
             run_simulate(values, progress, print)
     run_jobs("teachers", [job(array, "teacher", TEACHER) for array in ARRAYS], arguments.workers)
     print("teachers' outputs for", *run_tasks(fill_cache, ARRAYS, arguments.workers))
-    run_jobs("students", [task for seed in SEEDS for task in students(seed)], arguments.workers)
+    run_jobs("tiny students", students("tiny"), arguments.workers)
     method = best_method()
     print(f"best by validation loss: {method}")
-    run_jobs("fewer microphones", [t for s in SEEDS for t in fewer_microphones(s, method)], arguments.workers)
+    run_jobs("fewer microphones", fewer_microphones(method), arguments.workers)
+    run_jobs("quarter students", students("quarter"), arguments.workers)
     for array in ARRAYS:
         evaluate_array(array, arguments.workers)
     subprocess.run([sys.executable, str(HERE / "tables.py")], check=True)
