@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from itertools import product
 from typing import NamedTuple
 
 import numpy as np
@@ -58,10 +59,17 @@ class SceneReader:
 
     def read(self, entry: SceneEntry, draw: int) -> Item:
         """Draw number ``draw`` of one scene."""
-        rng = self.generator(draw, entry.numbers["seed"])
-        start, length, snr_db = self.draw_crop(entry.n_samples, rng)
+        start, length, snr_db = self.draw_crop(entry.n_samples, self.generator(draw, entry.numbers["seed"]))
         mixture = self.dataset.read(entry, start, length, snr_db)
         return Item(mixture.noisy, mixture.target, snr_db, item_key(entry.id, start, length, snr_db))
+
+    def keys(self) -> dict[str, int]:
+        """The keys of all items that repeated draws give, with their lengths in samples."""
+        keys = {}
+        for draw, entry in product(range(self.draws or 0), self.entries()):
+            start, length, snr_db = self.draw_crop(entry.n_samples, self.generator(draw, entry.numbers["seed"]))
+            keys[item_key(entry.id, start, length, snr_db)] = length
+        return keys
 
     def generator(self, draw: int, scene_seed: list[int]) -> np.random.Generator:
         """What crop and SNR of a scene are drawn from."""

@@ -30,7 +30,12 @@ def list_keys(schema: type[BaseModel], prefix: str = "") -> list[tuple[str, str,
 
 def _is_named(field: FieldInfo) -> bool:
     """Whether the value is a mapping from names that the user chooses."""
-    return getattr(field.annotation, "__origin__", None) is dict
+    return any(get_origin(part) is dict for part in (field.annotation, *_parts(field.annotation)))
+
+
+def _parts(annotation: Any) -> list[Any]:
+    """Everything that a type is made of."""
+    return [inner for part in get_args(annotation) for inner in (part, *_parts(part))]
 
 
 def _default(field: FieldInfo) -> str:

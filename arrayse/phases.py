@@ -38,9 +38,8 @@ class Plan:
 
 def supervised_plan(values: Values, student: Enhancer) -> Plan:
     """Supervised training; every phase after the first restarts optimiser and learning rate."""
-    epochs = values["phase_epochs"] or [values["epochs"]]
-    steps = _repeated("supervised", Supervised(student, _loss(values)), len(epochs))
-    return Plan([Phase(*step, n, values["patience"]) for step, n in zip(steps, epochs, strict=True)])
+    steps = _repeated("supervised", Supervised(student, _loss(values)), len(values["phase_epochs"] or [1]))
+    return Plan(_phases(values, steps))
 
 
 def distillation_plan(values: Values, student: Enhancer, dataset: Dataset, settings: FitSettings) -> Plan:
@@ -62,12 +61,16 @@ def distillation_plan(values: Values, student: Enhancer, dataset: Dataset, setti
         "two_step": [("distillation", alone), ("supervised", supervised)],
         "three_step": [("distillation", alone), ("both", both), ("supervised", supervised)],
     }[section["schedule"]]
-    epochs = epochs or [values["epochs"]] * len(steps)
-    if len(epochs) != len(steps):
+    if len(epochs or steps) != len(steps):
         wanted = f"expected {len(steps)} numbers for {section['schedule']}"
         raise ConfigError(f"phase_epochs: {wanted}, got {len(epochs)}")
-    patience = [section["switch_patience"]] * (len(steps) - 1) + [values["patience"]]
-    return Plan([Phase(*step, *rest) for step, *rest in zip(steps, epochs, patience, strict=True)], teachers)
+    return Plan(_phases(values, steps), teachers)
+
+
+def _phases(values: Values, steps: list[tuple[str, Objective]]) -> list[Phase]:
+    epochs = values["phase_epochs"] or [values["epochs"]] * len(steps)
+    patience = [values["switch_patience"]] * (len(steps) - 1) + [values["patience"]]
+    return [Phase(*step, *rest) for step, *rest in zip(steps, epochs, patience, strict=True)]
 
 
 def _repeated(name: str, objective: Objective, times: int) -> list[tuple[str, Objective]]:
@@ -81,4 +84,6 @@ def _loss(values: Values) -> Any:
 
 def _note(term: Term) -> str:
     pairs = ", ".join(student if student == teacher else f"{student} → {teacher}" for student, teacher in term.pairs)
-    return f"  {term.name}: {term.loss.formula()} [{pairs}]"
+    n_own = sum(parameter.numel() for parameter in term.loss.parameters())
+    own = f", {n_own:,} weights of its own that are trained" if n_own else ""
+    return f"  {term.name}: {term.loss.formula()} [{pairs}]{own}"

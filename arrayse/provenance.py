@@ -23,7 +23,7 @@ def provenance(seed: int) -> dict[str, Any]:
     """Time, command line, versions, git revision and seed: what goes with every result."""
     return {
         "created": datetime.now(UTC).isoformat(timespec="seconds"),
-        "command": shlex.join([Path(sys.argv[0]).name, *sys.argv[1:]]),
+        "command": shlex.join([_program(), *sys.argv[1:]]),
         "versions": {
             "python": platform.python_version(),
             **{name: installed(name) or "absent" for name in PACKAGES},
@@ -31,6 +31,12 @@ def provenance(seed: int) -> dict[str, Any]:
         "git": git_revision(),
         "seed": seed,
     }
+
+
+def _program() -> str:
+    """The command as people type it, also if it was ``python -m arrayse``."""
+    path = Path(sys.argv[0])
+    return path.parent.name if path.name == "__main__.py" else path.name
 
 
 def write_about(path: Path, about: dict[str, Any]) -> None:

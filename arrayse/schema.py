@@ -117,6 +117,12 @@ class SimulateConfig(Strict):
 
 
 class TrainConfig(Strict):
+    """A training of one phase or several, each with a fresh optimiser and the full learning rate.
+
+    A phase takes ``epochs``, or its own of ``phase_epochs``, at most. It ends when the validation loss has not improved
+    for ``patience`` epochs, or, if it is not the last one, ``switch_patience``; None: never early.
+    """
+
     data: Place
     fresh: Count = 0
     out: Place
@@ -131,6 +137,7 @@ class TrainConfig(Strict):
     epochs: Epochs = 20
     phase_epochs: Annotated[list[Epochs], MinLen(1)] | None = None
     patience: Annotated[int, Ge(1)] | None = None
+    switch_patience: Annotated[int, Ge(1)] | None = None
     seed: Seed = 0
     fit: schema_of(FitSettings) = Field(default_factory=lambda: schema_of(FitSettings)())
 
@@ -148,14 +155,11 @@ class DistillSection(Strict):
 
     ``one_step``: one phase with ``supervised_weight`` on the supervised loss and the rest on the terms.
     ``two_step``: the terms alone, then the supervised loss alone. ``three_step``: the terms alone, then both as in
-    ``one_step``, then the supervised loss alone. Every phase starts with a fresh optimiser and the full learning rate
-    and takes ``epochs``, or its own of ``phase_epochs``, at most; all but the last end when the validation loss has not
-    improved for ``switch_patience`` epochs. ``cache`` is a folder for the teachers' outputs.
+    ``one_step``, then the supervised loss alone. ``cache`` is a folder for the teachers' outputs.
     """
 
     schedule: Literal["one_step", "two_step", "three_step"] = "one_step"
     supervised_weight: Annotated[float, Ge(0), Le(1)] = 0.5
-    switch_patience: Annotated[int, Ge(1)] = 6
     terms: Annotated[dict[str, TermConfig], MinLen(1)]
     cache: Place | None = None
 

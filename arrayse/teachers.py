@@ -8,6 +8,7 @@ from typing import Any
 
 from arrayse.checkpoint import fingerprint, load_enhancer
 from arrayse.config import ConfigError
+from arrayse.data import SceneReader
 from arrayse.evaluate import check_fits
 from arrayse.files import check_free_space, sha256_of
 from arrayse.kd import METHODS, CachedViews, LiveViews, Teacher, Term, build_term, check_compatible, check_coverage
@@ -50,20 +51,20 @@ class CacheClaim:
     missing_bytes: int
 
     def __str__(self) -> str:
-        return f"teacher outputs: up to {self.missing_bytes / 1e9:.2g} GB more in {self.cache.folder}"
+        return f"teacher outputs: {self.missing_bytes / 1e9:.3g} GB more in {self.cache.folder}"
 
     def write(self) -> None:
         """Makes the folder this cache."""
         self.cache.claim(self.origin)
 
 
-def cache_claims(teachers: list[Teacher], dataset: Dataset, settings: FitSettings, n_scenes: int) -> list[CacheClaim]:
-    """What the caches of teachers are to hold; nothing is written yet.
+def cache_claims(teachers: list[Teacher], reader: SceneReader, settings: FitSettings) -> list[CacheClaim]:
+    """What the caches of teachers are to hold of the training items; nothing is written yet.
 
     Raises:
         ValueError: a cache of another teacher, dataset or precision; too little space; no ``fit.draws``.
     """
-    data, claims = sha256_of(dataset.folder / "dataset.json"), []
+    data, claims = sha256_of(reader.dataset.folder / "dataset.json"), []
     for teacher in teachers:
         if isinstance(teacher.source, CachedViews):
             if settings.draws is None:
@@ -74,8 +75,7 @@ def cache_claims(teachers: list[Teacher], dataset: Dataset, settings: FitSetting
             precision = f"{precision_name(settings)}, {Processes().device.type}"
             origin, cache = Origin(teacher.fingerprint, data, precision), teacher.source.cache
             cache.check(origin)
-            n_samples = round(settings.seconds * dataset.sample_rate)
-            missing = teacher.source.missing_bytes(teacher.wanted(), n_scenes * settings.draws, n_samples)
+            missing = teacher.source.missing_bytes(teacher.wanted(), reader.keys())
             check_free_space(cache.folder, missing)
             claims.append(CacheClaim(cache, origin, missing))
     return claims
@@ -96,6 +96,9 @@ def _runs(values: Values) -> dict[str, Values]:
 
 def _load(values: Values, name: str, section: Values, student: Enhancer, dataset: Dataset) -> Teacher:
     run, several = Path(section["run"]), values["teachers"] is not None
+    if not run.is_dir():
+        key = f"teachers.{name}.run" if several else "teacher"
+        raise ConfigError(f"{key}: expected a folder that arrayse train or distill wrote, got {run}: no such folder")
     before = fingerprint(run)
     enhancer = load_enhancer(run)
     if fingerprint(run) != before:

@@ -46,7 +46,7 @@ def training_bars(console: Console) -> Iterator[ProgressCallback]:
         def progress(title: str, done: int, total: int, numbers: dict[str, float]) -> None:
             if title not in tasks:
                 tasks[title] = bars.add_task(title, total=total)
-            told = "  ".join(f"{name} {value:.4f}" for name, value in numbers.items())
+            told = "  ".join(f"{name} {value:.4g}" for name, value in numbers.items())
             bars.update(tasks[title], completed=done, total=total, description=f"{title}  {told}".rstrip())
             if done == total and (title == "validation" or len(numbers) > 1):
                 bars.remove_task(tasks.pop(title))

@@ -127,10 +127,14 @@ def run_train(values: Values, progress: ProgressCallback, say: Callable[[str], N
         for split in ("train", "valid")
     ]
     if values["fresh"]:
+        if settings.draws is not None:
+            raise ConfigError(
+                f"fit.draws: expected none with fresh, whose scenes never come back, got {settings.draws}"
+            )
         world, _ = open_world(dataset.folder)
         readers[0] = FreshReader(**vars(readers[0]), world=world, n_scenes=values["fresh"])
     check_fit(plan.phases, readers[0], readers[1], settings)
-    claims = cache_claims(plan.teachers, dataset, settings, len(readers[0].entries()))
+    claims = cache_claims(plan.teachers, readers[0], settings)
     about = {
         **provenance(values["seed"]),
         "precision": precision_name(settings),
@@ -148,7 +152,7 @@ def run_train(values: Values, progress: ProgressCallback, say: Callable[[str], N
             write_about(run / ABOUT, about)
     if is_finished(run):
         say(f"{run}: training is finished, nothing is left to do")
-    for line in [*plan.equations(), *plan.notes(), *map(str, claims)]:
+    for line in [*plan.equations(), *plan.notes(), *map(str, claims), f"student: {student.describe()}"]:
         say(line)
     fit(run, plan.phases, readers[0], readers[1], settings, progress)
     return run

@@ -134,7 +134,10 @@ def test_validation_is_that_of_supervised_training() -> None:
 @pytest.mark.parametrize(
     ("changed", "message"),
     [
-        ({"n_fft": 64}, "student stft n_fft: expected 128 as the teacher has, got 64"),
+        (
+            {"n_fft": 64},
+            r"stft.n_fft: expected 128 as the teacher has, got 64\nstft.hop_length: expected 64 as the teacher has",
+        ),
         ({"sample_rate": 8000}, "student sample_rate: expected 16000 as the teacher has, got 8000"),
         (
             {"array": linear(5)},
@@ -148,11 +151,11 @@ def test_students_of_another_grid_rate_or_array_are_refused(changed: dict[str, A
         check_compatible(enhancer(**changed), teacher_of())
 
 
-@pytest.mark.parametrize(("name", "value"), [("hop_length", 32), ("kind", "hann")])
-def test_students_of_another_hop_or_window_are_refused(name: str, value: object) -> None:
+@pytest.mark.parametrize(("key", "name", "value"), [("hop_length", "hop_length", 32), ("window", "kind", "hann")])
+def test_students_of_another_hop_or_window_are_refused(key: str, name: str, value: object) -> None:
     student = enhancer()
     setattr(student.stft, name, value)
-    with pytest.raises(ValueError, match=f"student stft {name}: expected .* as near has"):
+    with pytest.raises(ValueError, match=f"stft.{key}: expected .* as near has"):
         check_compatible(student, teacher_of(), "near")
 
 
@@ -214,8 +217,8 @@ def test_names_that_would_hide_something_are_refused(name: str) -> None:
     [
         ([-1.0], 0.5, r"a weight: expected 0 or more, got -1\.0"),
         ([float("nan")], 0.5, "a weight: expected 0 or more, got nan"),
-        ([0.0, 0.0], 0.5, "terms: expected one with a positive weight, got none"),
-        ([], 0.0, "terms: expected one with a positive weight, got none"),
+        ([0.0, 0.0], 0.5, "terms: expected a positive weight of one and of its teacher, got none"),
+        ([], 0.0, "terms: expected a positive weight of one and of its teacher, got none"),
         ([1.0], 1.5, r"supervised_weight: expected 0 to 1, got 1\.5"),
         ([1.0], -0.1, r"supervised_weight: expected 0 to 1, got -0\.1"),
     ],

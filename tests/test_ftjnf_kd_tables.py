@@ -37,7 +37,9 @@ LEVELS = {
 }
 
 
-def write_evaluation(runs: Path, array: str, levels: dict[str, float], mics: list[int] | None = None) -> None:
+def write_evaluation(
+    runs: Path, array: str, levels: dict[str, float], mics: list[int] | None = None, name_of: str = "evaluation"
+) -> None:
     """Scores by SNR: pesq_wb is the level at 0 dB and 0.5 less at -5 dB; si_sdr ten times as much."""
     rows: list[dict[str, Any]] = []
     for number, difficulty in enumerate(DIFFICULTY):
@@ -59,7 +61,7 @@ def write_evaluation(runs: Path, array: str, levels: dict[str, float], mics: lis
         }
         for name in levels
     ]
-    folder = runs / array / "evaluation"
+    folder = runs / array / name_of
     write_json_lines(folder / "rows.jsonl", rows)
     summary = {"label": "synthetic numbers", "split": "test", "metrics": ["pesq_wb", "si_sdr"], "systems": systems}
     write_json(folder / "summary.json", summary | {"array": {"ref_mic": 0}, "implementations": {"pesq_wb": "by hand"}})
@@ -68,6 +70,23 @@ def write_evaluation(runs: Path, array: str, levels: dict[str, float], mics: lis
 def run(runs: Path, out: Path) -> subprocess.CompletedProcess[str]:
     command = [sys.executable, str(SCRIPT), "--runs", str(runs), "--out", str(out)]
     return subprocess.run(command, capture_output=True, text=True, cwd=SCRIPT.parents[2])
+
+
+def test_evaluations_of_an_array_add_up(out: Path, tmp_path: Path) -> None:
+    """Students scored in two folders, the systems beside them in both; scores that differ between them are refused."""
+    students = {name for name in LEVELS if name[-3:-1] == "_s"}
+    shared = {name: level for name, level in LEVELS.items() if name not in students}
+    for number, ending in enumerate(("0", "12")):
+        part = {name: level for name, level in LEVELS.items() if name in students and name[-1] in ending}
+        write_evaluation(tmp_path / "runs", "ring", {**shared, **part}, name_of=f"evaluation_{number}")
+    write_evaluation(tmp_path / "runs", "line", {"noisy": 1.0, "teacher": 1.0, "tiny_none_s0": 1.3})
+    done = run(tmp_path / "runs", tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert sorted((tmp_path / "table.csv").read_text().splitlines()) == sorted(
+        (out / "table.csv").read_text().splitlines()
+    )
+    write_evaluation(tmp_path / "runs", "ring", {**shared, "noisy": 0.9}, name_of="evaluation_2")
+    assert "expected the scores of other evaluations, got others" in run(tmp_path / "runs", tmp_path).stderr
 
 
 @pytest.fixture(scope="module")
@@ -195,7 +214,7 @@ def test_a_number_does_not_depend_on_what_else_is_there(out: Path, tmp_path: Pat
 
 def test_what_cannot_be_told_is_refused(tmp_path: Path) -> None:
     assert "error" in (message := run(tmp_path, tmp_path).stderr)
-    assert "expected one or more <array>/evaluation/rows.jsonl, got none" in message
+    assert "expected one or more <array>/evaluation*/rows.jsonl, got none" in message
     write_evaluation(tmp_path / "a", "ring", {"noisy": 1.0, "tiny_2mic_lin_s0": 1.3}, mics=[1, 2])
     assert "expected systems that hear microphone 0, got tiny_2mic_lin_s0" in run(tmp_path / "a", tmp_path).stderr
     write_evaluation(tmp_path / "b", "ring", {"noisy": 1.0})

@@ -56,12 +56,12 @@ def told(made: Plan) -> list[tuple[str, Any, int, int | None]]:
         (["lin_one_step", "epochs=7"], [("distillation", 0.5, 7, 12)]),
         (
             ["lin_one_step", "phase_epochs=[3,2]"],
-            [("distillation", 0.5, 3, 6), ("distillation, restart 1", 0.5, 2, 12)],
+            [("distillation", 0.5, 3, None), ("distillation, restart 1", 0.5, 2, 12)],
         ),
         (["lin_two_step", "epochs=7"], [("distillation", 0.0, 7, 6), ("supervised", None, 7, 12)]),
         (["lin_two_step", "phase_epochs=[3,2]"], [("distillation", 0.0, 3, 6), ("supervised", None, 2, 12)]),
         (
-            ["fused_three_step", "phase_epochs=[3,2,1]", "distill.switch_patience=4"],
+            ["fused_three_step", "phase_epochs=[3,2,1]", "switch_patience=4"],
             [("distillation", 0.0, 3, 4), ("both", 0.5, 2, 4), ("supervised", None, 1, 12)],
         ),
     ],
@@ -73,10 +73,10 @@ def test_a_schedule_is_a_list_of_phases(
 
 
 def test_supervised_training_restarts_as_often_as_it_is_told() -> None:
-    values = read_config("train", [*SMALL, "phase_epochs=[3,2,2]", "data=d", "out=o"])
+    values = read_config("train", [*SMALL, "phase_epochs=[3,2,2]", "switch_patience=2", "data=d", "out=o"])
     assert told(supervised_plan(values, enhancer())) == [
-        ("supervised", None, 3, 12),
-        ("supervised, restart 1", None, 2, 12),
+        ("supervised", None, 3, 2),
+        ("supervised, restart 1", None, 2, 2),
         ("supervised, restart 2", None, 2, 12),
     ]
 
@@ -120,7 +120,7 @@ def test_teachers_are_live_unless_there_is_a_cache(tiny_dataset: Path, teachers:
         (["lin_one_step", "mics=[7]"], "mics: expected distinct channel numbers from 0 to 4"),
         (
             ["lin_one_step", "distill.terms.lin.weight=0"],
-            "distill.terms: expected one with a positive weight, got none",
+            "distill.terms: expected a positive weight of one and of its teacher, got none",
         ),
         (["lin_one_step", "teachers={a: {run: x, weight: -1}}"], "teachers.a.weight: expected a value greater than or"),
         (["lin_one_step", "teachers={}"], "teachers: "),
@@ -143,7 +143,7 @@ def test_no_teacher_and_two_answers_are_refused(tiny_dataset: Path, teachers: li
 @pytest.mark.parametrize(
     ("second", "message"),
     [
-        ("snr_db: [8,15]", "expected ranges that cover fit.snr_db -5 to 15, got none from 5 on"),
+        ("snr_db: [8,15]", r"every SNR of fit.snr_db \(-5 to 15 dB\), got none right above 5 dB"),
         ("snr_db: [15,5]", r"teachers.b.snr_db: expected a lower and a higher SNR, got \[15.0, 5.0\]"),
     ],
 )
@@ -173,6 +173,37 @@ def distil(data: Path, teacher: Path, out: Path, *arguments: str) -> list[str]:
     return said
 
 
+def test_what_the_cache_will_take_is_told_and_true(tiny_dataset: Path, teachers: list[Path], tmp_path: Path) -> None:
+    """By the items that are asked for: others that lie there do not count."""
+    cache = tmp_path / "cache"
+
+    def megabytes(out: str, *arguments: str) -> tuple[float, float]:
+        before = sum(path.stat().st_size for path in cache.rglob("*.safetensors"))
+        said = distil(tiny_dataset, teachers[0], tmp_path / out, "lin_one_step", f"distill.cache={cache}", *arguments)
+        (line,) = [line for line in said if line.startswith("teacher outputs: ")]
+        after = sum(path.stat().st_size for path in cache.rglob("*.safetensors"))
+        return 1000 * float(line.split()[2]), (after - before) / 1e6
+
+    for out, arguments in {
+        "first": ["fit.draws=1"],
+        "again": ["fit.draws=1"],
+        "other SNRs": ["fit.draws=1", "fit.snr_db=[0,10]"],
+        "longer": ["fit.draws=1", "fit.seconds=0.3"],
+        "more draws": ["fit.draws=2"],
+    }.items():
+        told, taken = megabytes(out, *arguments)
+        assert told == pytest.approx(taken, rel=0.05)
+        assert (told == 0) == (out == "again")
+
+
+def test_scenes_that_never_come_back_have_no_draws(tiny_dataset: Path, teachers: list[Path], tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match=r"fit\.draws: expected none with fresh"):
+        distil(tiny_dataset, teachers[0], tmp_path / "run", "lin_one_step", "fresh=6", "fit.draws=1")
+    with pytest.raises(ConfigError, match=r"teacher: expected a folder .*, got .*nowhere: no such folder"):
+        distil(tiny_dataset, tmp_path / "nowhere", tmp_path / "run", "lin_one_step")
+    assert not (tmp_path / "run").exists()
+
+
 @pytest.mark.parametrize("config", ["5to1", "fused_three_step", "feature_regression_one_step"])
 def test_a_cached_run_is_a_live_one_up_to_16_bits(
     config: str, tiny_dataset: Path, teachers: list[Path], tmp_path: Path
@@ -184,7 +215,7 @@ def test_a_cached_run_is_a_live_one_up_to_16_bits(
     cache = f"distill.cache={tmp_path / 'cache'}"
     said = distil(tiny_dataset, teachers[0], cached, *arguments, cache)
     distil(tiny_dataset, teachers[0], again, *arguments, cache)
-    assert any(line.startswith("teacher outputs: up to") for line in said)
+    assert any(line.startswith("teacher outputs: ") for line in said)
     assert load_enhancer(live).ref_mic == 3
     weights = [load_file(run / "model.safetensors") for run in (live, cached, again)]
     for name, value in weights[0].items():

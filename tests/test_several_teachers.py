@@ -86,14 +86,14 @@ def test_the_equation_names_teachers_weights_and_ranges() -> None:
 def test_weights_of_teachers_that_leave_nothing_are_refused(weights: tuple[float, float]) -> None:
     student = enhancer()
     both = [teacher(student, NEAR, name, weight=weight) for name, weight in zip("ab", weights, strict=True)]
-    with pytest.raises(ValueError, match=r"expected 0 or more|expected one with a positive weight"):
+    with pytest.raises(ValueError, match=r"expected 0 or more|expected a positive weight of one"):
         Distillation(student, WaveMagnitudeL1(), both, 0.5)
 
 
 def test_a_single_training_snr_needs_a_teacher_too() -> None:
     teachers = [teacher(enhancer(), NEAR, "near", snr_db=(5.0, 10.0))]
     check_coverage(teachers, [5.0, 5.0])
-    with pytest.raises(ValueError, match=r"cover fit\.snr_db 0 to 0, got none from 0 on"):
+    with pytest.raises(ValueError, match=r"every SNR of fit\.snr_db \(0 to 0 dB\), got none right above 0 dB"):
         check_coverage(teachers, [0.0, 0.0])
 
 
@@ -115,5 +115,5 @@ def test_training_snrs_without_a_teacher_are_refused(ranges: list[tuple[float, f
     if gap is None:
         check_coverage(teachers, [-5.0, 15.0])
         return
-    with pytest.raises(ValueError, match=rf"cover fit\.snr_db -5 to 15, got none from {gap} on"):
+    with pytest.raises(ValueError, match=rf"every SNR of fit\.snr_db \(-5 to 15 dB\), got none right above {gap} dB"):
         check_coverage(teachers, [-5.0, 15.0])

@@ -7,9 +7,9 @@ is a function of the teacher's weights, the item and the precision of the comput
 from __future__ import annotations
 
 import hashlib
-from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
 import torch
 from safetensors import SafetensorError, safe_open
@@ -66,8 +66,8 @@ class ViewCache:
             got = there.get(name) if isinstance(there, dict) else None
             if got != value:
                 raise ValueError(
-                    f"{self.folder}: expected a cache of this {name} ({str(value)[:12]}), got one of another "
-                    f"({str(got)[:12]}): choose another distill.cache="
+                    f"{self.folder}: expected a cache of this {name} ({_short(value)}), got one of another "
+                    f"({_short(got)}): choose another distill.cache="
                 )
 
     def claim(self, origin: Origin) -> None:
@@ -75,14 +75,6 @@ class ViewCache:
         self.check(origin)
         if not (self.folder / HEADER).is_file():
             write_json(self.folder / HEADER, {"format": FORMAT, **asdict(origin)})
-
-    def size(self, tap: str, kind: str) -> int:
-        """Bytes that the views of a tap take."""
-        total = 0
-        for path in (self.folder / f"{tap}.{kind}").glob("*.safetensors"):
-            with suppress(FileNotFoundError):  # another process may have had a file of this name for a moment
-                total += path.stat().st_size
-        return total
 
     def has(self, key: str, tap: str, kind: str) -> bool:
         """Whether a view of an item is there."""
@@ -127,6 +119,12 @@ class ViewCache:
 def view_bytes(kind: str, channels: int, n_freqs: int, n_frames: int) -> int:
     """Bytes that a view of an item takes on disk, header aside."""
     return BYTES * KINDS[kind](torch.empty(1, channels, n_freqs, n_frames, device="meta")).numel()
+
+
+def _short(value: Any) -> str:
+    """The start of a hash; other words whole."""
+    text = str(value)
+    return text[:12] if len(text) == 64 else text
 
 
 def _checksum(view: Tensor) -> str:

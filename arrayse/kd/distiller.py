@@ -79,10 +79,13 @@ class Distillation(Objective):
 
 def check_compatible(student: Any, teacher: Any, name: str = "the teacher") -> None:
     """Raises ValueError unless student and teacher see the same recordings in the same time-frequency grid."""
-    for key in ("n_fft", "hop_length", "kind"):
-        expected, got = getattr(teacher.stft, key), getattr(student.stft, key)
+    told = []
+    for key, attribute in (("n_fft", "n_fft"), ("hop_length", "hop_length"), ("window", "kind")):
+        expected, got = getattr(teacher.stft, attribute), getattr(student.stft, attribute)
         if expected != got:
-            raise ValueError(f"student stft {key}: expected {expected} as {name} has, got {got}")
+            told.append(f"stft.{key}: expected {expected} as {name} has, got {got}")
+    if told:
+        raise ValueError("\n".join(told))
     if student.sample_rate != teacher.sample_rate:
         rates = f"expected {teacher.sample_rate} as {name} has, got {student.sample_rate}"
         raise ValueError(f"student sample_rate: {rates}")
@@ -108,7 +111,7 @@ def check_terms(teachers: list[Teacher], supervised_weight: float) -> None:
         raise ValueError(f"supervised_weight: expected 0 to 1, got {supervised_weight}")
     silent = all(teacher.weight * term.weight == 0 for teacher in teachers for term in teacher.terms)
     if supervised_weight < 1 and silent:
-        raise ValueError("terms: expected one with a positive weight, got none")
+        raise ValueError("terms: expected a positive weight of one and of its teacher, got none")
 
 
 def _range(teacher: Teacher) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import product
 from typing import Any, Protocol
 
 import torch
@@ -55,13 +56,13 @@ class CachedViews:
     def __init__(self, live: LiveViews, cache: ViewCache) -> None:
         self.live, self.cache = live, cache
 
-    def missing_bytes(self, wanted: list[tuple[str, str]], n_items: int, n_samples: int) -> int:
-        """Bytes that the cache grows by until it has the views of so many items of ``n_samples``, at most."""
+    def missing_bytes(self, wanted: list[tuple[str, str]], n_samples: dict[str, int]) -> int:
+        """Bytes that the cache grows by until it has the views of all items, given with their lengths in samples."""
         enhancer, missing = self.live.enhancer, 0
-        grid = (enhancer.stft.n_freqs, enhancer.stft.n_frames(n_samples))
-        for tap, kind in wanted:
-            size = view_bytes(kind, enhancer.tap_channels[tap], *grid)
-            missing += max(0, n_items * size - self.cache.size(tap, kind))
+        for (tap, kind), length in product(wanted, set(n_samples.values())):
+            channels, n_frames = enhancer.tap_channels[tap], enhancer.stft.n_frames(length)
+            n_missing = sum(n == length and not self.cache.has(key, tap, kind) for key, n in n_samples.items())
+            missing += n_missing * view_bytes(kind, channels, enhancer.stft.n_freqs, n_frames)
         return missing
 
     def __call__(self, batch: Batch, wanted: list[tuple[str, str]]) -> Views:
@@ -126,6 +127,6 @@ def check_coverage(teachers: list[Teacher], snr_db: list[float]) -> None:
             reached, found = highest, True
     if not found or reached < snr_db[1]:
         raise ValueError(
-            f"teachers snr_db: expected ranges that cover fit.snr_db {snr_db[0]:g} to {snr_db[1]:g}, "
-            f"got none from {reached:g} on"
+            f"teachers: expected one for every SNR of fit.snr_db ({snr_db[0]:g} to {snr_db[1]:g} dB), "
+            f"got none right above {reached:g} dB"
         )

@@ -114,6 +114,11 @@ class Enhancer(nn.Module):
         mics = (self.ref_mic,) if self.tap_channels[tap] == 2 else tuple(self.mics)
         return self.net.output_taps[tap], mics, self.ref_mic
 
+    def describe(self) -> str:
+        """Size and microphones, for people."""
+        n_parameters = sum(parameter.numel() for parameter in self.parameters())
+        return f"{n_parameters:,} parameters, hears microphones {self.mics}, estimates speech at {self.ref_mic}"
+
     @property
     def device(self) -> torch.device:
         """Where the enhancer computes."""

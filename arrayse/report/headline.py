@@ -70,7 +70,7 @@ def _opening(results: Results, best: System, role: str, n_candidates: int) -> st
 
 def _reached(results: Results, best: System, gains: tuple[Gain, ...]) -> str:
     where = f"{'at' if len(results.snr_db) == 1 else 'averaged over'} {results.snr_text} SNR"
-    kept = [f"{percent(gain.kept)} of its {gain.label} gain" for gain in gains if gain.kept is not None]
+    kept = [f"{percent(gain.kept)} of its {gain.label} gain" for gain in gains if gain.kept and gain.kept > 0]
     if kept:
         first = kept[0].replace("of its", "of the teacher’s", 1)
         return f"keeps {listing([first, *kept[1:]])} over the noisy input ({where})"

@@ -57,9 +57,9 @@ DISTILLED = {
     "gram": ["gram_two_step"],
     "lin_joint": ["lin_one_step"],
 }
-"""The published schedule in both forms, which for ``mask`` and ``lin`` differ in the weight of an item only; ``lin_joint``
-has the supervised loss beside it from the start."""
-SCHEDULE = [f"phase_epochs=[{EPOCHS},{EPOCHS}]", f"distill.switch_patience={EPOCHS}"]
+"""The published schedule in both forms, which for ``mask`` and ``lin`` differ in the weight of an item only.
+``lin_joint`` has the supervised loss beside it from the start."""
+SCHEDULE = [f"phase_epochs=[{EPOCHS},{EPOCHS}]", f"switch_patience={EPOCHS}"]
 ALL_VIEWS = [
     *("mask_two_step", "lin_two_step", "lstm1_two_step", "lstm2_two_step", "fused_two_step", "gram_two_step"),
     "distill.terms.lstm1_cosines={loss: {name: lstm1}}",
@@ -147,7 +147,7 @@ def fill_cache(array: str) -> str:
     dataset, settings = open_dataset(Path(values["data"])), FitSettings(**values["fit"])
     plan = distillation_plan(values, load_enhancer(RUNS / array / "teacher"), dataset, settings)
     reader = SceneReader(dataset, "train", settings.snr_db, settings.seconds, 0, draws=1)
-    for claim in cache_claims(plan.teachers, dataset, settings, len(reader.entries())):
+    for claim in cache_claims(plan.teachers, reader, settings):
         claim.write()
     device = Processes().device
     for batch in valid_batches(reader, reader.entries(), 8, Share()):
@@ -156,13 +156,13 @@ def fill_cache(array: str) -> str:
     return array
 
 
-def evaluate_array(array: str, workers: int) -> None:
-    """Scores beamformers, teacher and all students on the test scenes."""
+def evaluate_students(array: str, size: str, workers: int) -> None:
+    """Scores beamformers, teacher and the students of a size on the test scenes."""
     folder = RUNS / array
-    runs = {path.name: path for path in sorted(folder.glob("*_s[0-9]"))}
-    places = [f"data={HERE / 'data' / array}", f"out={folder / 'evaluation'}", f"workers={workers}"]
+    runs = {path.name: path for path in sorted(folder.glob(f"{size}_*_s[0-9]"))}
+    places = [f"data={HERE / 'data' / array}", f"out={folder / f'evaluation_{size}'}", f"workers={workers}"]
     values = read_config("evaluate", [*places, "n_examples=0", "beamformers=[delay_and_sum,superdirective]"])
-    with count_bar(Console(), f"{array}: test scenes") as progress:
+    with count_bar(Console(), f"{array}, {size} students: test scenes") as progress:
         run_evaluate(values, {"teacher": folder / "teacher", **runs}, progress)
 
 
@@ -192,8 +192,8 @@ def main() -> None:
     print(f"best by validation loss: {method}")
     run_jobs("fewer microphones", fewer_microphones(method), arguments.workers)
     run_jobs("quarter students", students("quarter"), arguments.workers)
-    for array in ARRAYS:
-        evaluate_array(array, arguments.workers)
+    for size, array in product(SIZES, ARRAYS):
+        evaluate_students(array, size, arguments.workers)
     subprocess.run([sys.executable, str(HERE / "tables.py")], check=True)
 
 

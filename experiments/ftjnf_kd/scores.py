@@ -148,41 +148,58 @@ Results = list[tuple[Evaluation, list[Cell]]]
 """The arrays with their cells."""
 
 
-def read_evaluation(folder: Path, array: str) -> Evaluation:
-    """Reads ``rows.jsonl`` and ``summary.json`` of an evaluation.
+def read_evaluation(folders: list[Path], array: str) -> Evaluation:
+    """Reads ``rows.jsonl`` and ``summary.json`` of the evaluations of an array; what several scored counts once.
 
     Raises:
-        ValueError: a file is missing, a score is there twice, there is no row, or a system does not hear the reference
-            microphone of the array (its gain would not be one over the noisy signal there).
+        ValueError: a file is missing, there is no row, a score is there twice or differs between evaluations, or a
+            system does not hear the reference microphone (its gain would not be one over the noisy signal there).
     """
-    summary = read_json(folder / "summary.json", "summary")
-    ref_mic = summary["array"]["ref_mic"]
-    for entry in summary["systems"]:
-        if entry.get("mics") is not None and ref_mic not in entry["mics"]:
-            raise ValueError(f"{folder}: expected systems that hear microphone {ref_mic}, got {entry['name']}")
-    rows = list(read_json_lines(folder / "rows.jsonl"))
-    if not rows:
-        raise ValueError(f"{folder / 'rows.jsonl'}: expected one or more rows, got none")
-    scenes = {scene: place for place, scene in enumerate(dict.fromkeys(row["scene"] for row in rows))}
+    rows: dict[tuple[str, float, str], dict[str, Any]] = {}
+    summary: dict[str, Any] = {}
+    for folder in folders:
+        part, entries = _read_summary(folder), _read_rows(folder)
+        systems = {entry["name"]: entry for entry in [*summary.get("systems", []), *part["systems"]]}
+        summary = {**part, "systems": list(systems.values())}
+        for key, row in entries.items():
+            if rows.setdefault(key, row) != row:
+                raise ValueError(
+                    f"{folder / 'rows.jsonl'}: expected the scores of other evaluations, got others: {key}"
+                )
+    scenes = {scene: place for place, scene in enumerate(dict.fromkeys(scene for *_, scene in rows))}
     scores: dict[tuple[str, float, str], np.ndarray] = {}
-    seen = set()
-    for row in rows:
-        key = (row["system"], row["snr_db"], row["scene"])
-        if key in seen:
-            raise ValueError(
-                f"{folder / 'rows.jsonl'}: expected one row for each system, SNR and scene, got two: {key}"
-            )
-        seen.add(key)
+    for (name, snr_db, scene), row in rows.items():
         for metric in summary["metrics"]:
-            values = scores.setdefault((row["system"], row["snr_db"], metric), np.full(len(scenes), np.nan))
-            values[scenes[row["scene"]]] = np.nan if row[metric] is None else row[metric]
+            values = scores.setdefault((name, snr_db, metric), np.full(len(scenes), np.nan))
+            values[scenes[scene]] = np.nan if row[metric] is None else row[metric]
     names: dict[System, dict[int, str]] = {}
-    for name in dict.fromkeys(row["system"] for row in rows):
+    for name in dict.fromkeys(name for name, *_ in rows):
         if name.startswith("noisy mic "):  # of no system here, see above
             continue
         system, seed = parse_name(name)
         names.setdefault(system, {})[seed] = name
     return Evaluation(array, summary, list(scenes), names, scores)
+
+
+def _read_summary(folder: Path) -> dict[str, Any]:
+    summary: dict[str, Any] = read_json(folder / "summary.json", "summary")
+    ref_mic = summary["array"]["ref_mic"]
+    for entry in summary["systems"]:
+        if entry.get("mics") is not None and ref_mic not in entry["mics"]:
+            raise ValueError(f"{folder}: expected systems that hear microphone {ref_mic}, got {entry['name']}")
+    return summary
+
+
+def _read_rows(folder: Path) -> dict[tuple[str, float, str], dict[str, Any]]:
+    path, rows = folder / "rows.jsonl", {}
+    for row in read_json_lines(path):
+        key = (row["system"], row["snr_db"], row["scene"])
+        if key in rows:
+            raise ValueError(f"{path}: expected one row for each system, SNR and scene, got two: {key}")
+        rows[key] = row
+    if not rows:
+        raise ValueError(f"{path}: expected one or more rows, got none")
+    return rows
 
 
 def parse_name(name: str) -> tuple[System, int]:

@@ -44,7 +44,7 @@ Table = list[list[str]]
 
 def main() -> None:
     parser = argparse.ArgumentParser(description="Tables and a figure of the comparison.")
-    parser.add_argument("--runs", type=Path, default=HERE / "runs", help="folder of <array>/evaluation")
+    parser.add_argument("--runs", type=Path, default=HERE / "runs", help="folder of <array>/evaluation*")
     parser.add_argument("--out", type=Path, default=HERE, help="where the tables go")
     options = parser.parse_args()
     try:
@@ -59,10 +59,13 @@ def write_tables(runs: Path, out: Path) -> None:
     Raises:
         ValueError: there is none, or one that cannot be read.
     """
-    folders = sorted(path.parent for path in runs.glob("*/evaluation/rows.jsonl"))
+    folders = sorted(path.parent for path in runs.glob("*/evaluation*/rows.jsonl"))
     if not folders:
-        raise ValueError(f"{runs}: expected one or more <array>/evaluation/rows.jsonl, got none")
-    evaluations = [read_evaluation(folder, folder.parent.name) for folder in folders]
+        raise ValueError(f"{runs}: expected one or more <array>/evaluation*/rows.jsonl, got none")
+    evaluations = [
+        read_evaluation([folder for folder in folders if folder.parent == place], place.name)
+        for place in dict.fromkeys(folder.parent for folder in folders)
+    ]
     everything = [
         (each, [cell for system in each.systems() for cell in cells_of(each, system)]) for each in evaluations
     ]
