@@ -57,6 +57,8 @@ DISTILLED = {
     "gram": ["gram_two_step"],
     "lin_joint": ["lin_one_step"],
 }
+ACROSS = {"output_joint": ["output_one_step"], "lstm2": DISTILLED["lstm2"]}
+"""For students of other microphones, beside the best of the others: what needs no adapter between outputs."""
 """The published schedule in both forms, which for ``mask`` and ``lin`` differ in the weight of an item only.
 ``lin_joint`` has the supervised loss beside it from the start."""
 SCHEDULE = [f"phase_epochs=[{EPOCHS},{EPOCHS}]", f"switch_patience={EPOCHS}"]
@@ -103,14 +105,15 @@ def students(size: str) -> list[Job]:
     return jobs
 
 
-def fewer_microphones(method: str) -> list[Job]:
+def fewer_microphones(best: str) -> list[Job]:
     """The smallest student with one, two and three of the five microphones of the ring."""
     jobs = []
     for seed, n_mics in product(SEEDS, (1, 2, 3)):
         mics = f"mics={list(range(n_mics))}"
         common, name = [*SIZES["tiny"], *STUDENT, mics, f"seed={seed}"], f"tiny_{n_mics}mic"
         jobs.append(job("circular", f"{name}_restart_s{seed}", [*common, CONTROLS["restart"]]))
-        jobs.append(job("circular", f"{name}_{method}_s{seed}", [*DISTILLED[method], *common], distils=True))
+        for method, configs in {best: DISTILLED[best], **ACROSS}.items():
+            jobs.append(job("circular", f"{name}_{method}_s{seed}", [*configs, *common], distils=True))
     return jobs
 
 
