@@ -21,7 +21,19 @@ BOOTSTRAP_SEED = 0
 BASELINES = ("none", "restart")
 METHODS = (
     *BASELINES,
-    *("mask", "lin", "lstm1_paper", "lstm1", "lstm2_paper", "lstm2", "fused_paper", "fused", "gram", "lin_joint"),
+    *(
+        "mask",
+        "lin",
+        "lstm1_paper",
+        "lstm1",
+        "lstm2_paper",
+        "lstm2",
+        "fused_paper",
+        "fused",
+        "gram",
+        "lin_joint",
+        "output_joint",
+    ),
 )
 """Order of the tables; others come last."""
 
