@@ -1,6 +1,7 @@
 """From a dataset folder to batches.
 
-Every draw is a function of (seed, epoch, scene), so a resumed run sees the same.
+Every draw is a function of (seed, epoch, scene), or of (draw, scene) where draws are repeated, so a resumed run sees
+the same.
 """
 
 from __future__ import annotations
@@ -42,7 +43,7 @@ class SceneReader:
         split: which of them.
         snr_db: lowest and highest SNR in dB of the uniform draw.
         seconds: length of the random crop; the whole scene if it is shorter.
-        seed: start of all draws.
+        seed: start of all draws; of the order alone where draws are repeated.
         draws: how many different crops and SNRs a scene has, the same whatever the seed; None: new ones in every epoch.
     """
 
@@ -63,13 +64,13 @@ class SceneReader:
         mixture = self.dataset.read(entry, start, length, snr_db)
         return Item(mixture.noisy, mixture.target, snr_db, item_key(entry.id, start, length, snr_db))
 
-    def keys(self) -> dict[str, int]:
-        """The keys of all items that repeated draws give, with their lengths in samples."""
-        keys = {}
+    def crops(self) -> dict[str, tuple[int, float]]:
+        """Key, length in samples and SNR in dB of all items that repeated draws give."""
+        crops = {}
         for draw, entry in product(range(self.draws or 0), self.entries()):
             start, length, snr_db = self.draw_crop(entry.n_samples, self.generator(draw, entry.numbers["seed"]))
-            keys[item_key(entry.id, start, length, snr_db)] = length
-        return keys
+            crops[item_key(entry.id, start, length, snr_db)] = length, snr_db
+        return crops
 
     def generator(self, draw: int, scene_seed: list[int]) -> np.random.Generator:
         """What crop and SNR of a scene are drawn from."""
@@ -157,5 +158,5 @@ def collate(reader: SceneReader, entries: list[SceneEntry], draw: int) -> Batch:
         told = " and ".join(str(shape[1]) for shape in shapes)
         raise ValueError(f"seconds: expected crops that no scene is shorter than, got {told} samples in one batch")
     noisy, target = (torch.from_numpy(np.stack([item[k] for item in items])) for k in (0, 1))
-    snr_db = torch.tensor([item.snr_db for item in items])
+    snr_db = torch.tensor([item.snr_db for item in items], dtype=torch.float64)  # as exact as the ranges of teachers
     return Batch(noisy, target, [entry.id for entry in entries], snr_db, [item.key for item in items])

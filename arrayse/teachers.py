@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -64,20 +65,21 @@ def cache_claims(teachers: list[Teacher], reader: SceneReader, settings: FitSett
     Raises:
         ValueError: a cache of another teacher, dataset or precision; too little space; no ``fit.draws``.
     """
-    data, claims = sha256_of(reader.dataset.folder / "dataset.json"), []
-    for teacher in teachers:
-        if isinstance(teacher.source, CachedViews):
-            if settings.draws is None:
-                raise ConfigError(
-                    "fit.draws: expected a number with distill.cache, got none: where every epoch has new crops and "
-                    "SNRs nothing is read twice; fit.draws=1 keeps one of each scene"
-                )
-            precision = f"{precision_name(settings)}, {Processes().device.type}"
-            origin, cache = Origin(teacher.fingerprint, data, precision), teacher.source.cache
-            cache.check(origin)
-            missing = teacher.source.missing_bytes(teacher.wanted(), reader.keys())
-            check_free_space(cache.folder, missing)
-            claims.append(CacheClaim(cache, origin, missing))
+    cached = [(teacher, teacher.source) for teacher in teachers if isinstance(teacher.source, CachedViews)]
+    if not cached:
+        return []
+    if settings.draws is None:
+        raise ConfigError(
+            "fit.draws: expected a number with distill.cache, got none: where every epoch has new crops and SNRs "
+            "nothing is read twice; fit.draws=1 keeps one of each scene"
+        )
+    data, crops, claims = sha256_of(reader.dataset.folder / "dataset.json"), reader.crops(), []
+    for teacher, source in cached:
+        origin = Origin(teacher.fingerprint, data, f"{precision_name(settings)}, {Processes().device.type}")
+        source.cache.check(origin)
+        n_samples = {key: length for key, (length, snr_db) in crops.items() if teacher.is_asked(snr_db)}
+        claims.append(CacheClaim(source.cache, origin, source.missing_bytes(teacher.wanted(), n_samples)))
+    check_free_space(cached[0][1].cache.folder, sum(claim.missing_bytes for claim in claims))
     return claims
 
 
@@ -89,6 +91,8 @@ def _runs(values: Values) -> dict[str, Values]:
     if values["teacher"] is not None:
         return {"teacher": {"run": values["teacher"], "weight": 1.0, "snr_db": None}}
     for name, section in values["teachers"].items():
+        if not re.fullmatch(r"\w+", name):
+            raise ConfigError(f"teachers: expected names of letters, digits and _, got {name!r}")
         if section["snr_db"] and not section["snr_db"][0] < section["snr_db"][1]:
             raise ConfigError(f"teachers.{name}.snr_db: expected a lower and a higher SNR, got {section['snr_db']}")
     return dict(values["teachers"])
@@ -107,7 +111,9 @@ def _load(values: Values, name: str, section: Values, student: Enhancer, dataset
     check_fits(name, enhancer, dataset)
     prefix = f"{name}_" if several else ""
     terms = [
-        _term(prefix + term_name, term, student, enhancer) for term_name, term in values["distill"]["terms"].items()
+        _term(prefix + term_name, term, student, enhancer)
+        for term_name, term in values["distill"]["terms"].items()
+        if term["weight"] > 0
     ]
     live, cache = LiveViews(enhancer), values["distill"]["cache"]
     folder = None if cache is None else Path(cache) / name if several else Path(cache)
@@ -128,10 +134,12 @@ def _term(name: str, section: Values, student: Enhancer, teacher: Enhancer) -> T
 
 def _check_items(teacher: Teacher, term: Term, n_items: int) -> None:
     """Some losses compare the items of a batch: they need several."""
+    if term.loss.min_items == 1:
+        return
     if n_items < term.loss.min_items:
         wanted = f"expected at least {term.loss.min_items} a process for {term.name}"
         raise ConfigError(f"fit.batch_size: {wanted}, which compares the items of a batch, got {n_items}")
-    if term.loss.min_items > 1 and teacher.snr_db is not None:
+    if teacher.snr_db is not None:
         raise ConfigError(
             f"teachers.{teacher.name}.snr_db: expected none for {term.name}, which compares the items of a batch, "
             f"got {list(teacher.snr_db)}"

@@ -122,19 +122,9 @@ def run_train(values: Values, progress: ProgressCallback, say: Callable[[str], N
     student = build_enhancer(**description)
     distils = "distill" in values
     plan = distillation_plan(values, student, dataset, settings) if distils else supervised_plan(values, student)
-    readers = [
-        SceneReader(dataset, split, settings.snr_db, settings.seconds, values["seed"], draws=settings.draws)
-        for split in ("train", "valid")
-    ]
-    if values["fresh"]:
-        if settings.draws is not None:
-            raise ConfigError(
-                f"fit.draws: expected none with fresh, whose scenes never come back, got {settings.draws}"
-            )
-        world, _ = open_world(dataset.folder)
-        readers[0] = FreshReader(**vars(readers[0]), world=world, n_scenes=values["fresh"])
+    readers = _readers(values, dataset, settings)
     check_fit(plan.phases, readers[0], readers[1], settings)
-    claims = cache_claims(plan.teachers, readers[0], settings)
+    claims = cache_claims(plan.teachers, readers[0], settings) if is_first_process() and not is_finished(run) else []
     about = {
         **provenance(values["seed"]),
         "precision": precision_name(settings),
@@ -156,6 +146,22 @@ def run_train(values: Values, progress: ProgressCallback, say: Callable[[str], N
         say(line)
     fit(run, plan.phases, readers[0], readers[1], settings, progress)
     return run
+
+
+def _readers(values: Values, dataset: Dataset, settings: FitSettings) -> list[SceneReader]:
+    """Training and validation scenes."""
+    readers = [
+        SceneReader(dataset, split, settings.snr_db, settings.seconds, values["seed"], draws=settings.draws)
+        for split in ("train", "valid")
+    ]
+    if values["fresh"]:
+        if settings.draws is not None:
+            raise ConfigError(
+                f"fit.draws: expected none with fresh, whose scenes never come back, got {settings.draws}"
+            )
+        world, _ = open_world(dataset.folder)
+        readers[0] = FreshReader(**vars(readers[0]), world=world, n_scenes=values["fresh"])
+    return readers
 
 
 def run_evaluate(values: Values, runs: dict[str, Path], progress: Callable[[int, int], None]) -> Values:

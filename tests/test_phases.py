@@ -92,6 +92,12 @@ def test_several_teachers_have_terms_of_their_own(tiny_dataset: Path, teachers: 
     assert "0.5 all (0.2 all_fused)" in objective.equation()
 
 
+def test_a_term_of_no_weight_is_not_there(tiny_dataset: Path, teachers: list[Path]) -> None:
+    made = plan(tiny_dataset, teachers, "lin_one_step", "clskd_one_step", "distill.terms.clskd.weight=0")
+    assert [term.name for term in made.teachers[0].terms] == ["lin"]
+    assert made.teachers[0].wanted() == [("linear", "whole")]
+
+
 def test_teachers_are_live_unless_there_is_a_cache(tiny_dataset: Path, teachers: list[Path]) -> None:
     assert isinstance(plan(tiny_dataset, teachers, "lin_one_step").teachers[0].source, LiveViews)
     source = plan(tiny_dataset, teachers, "lin_one_step", "distill.cache=c").teachers[0].source
@@ -124,6 +130,10 @@ def test_teachers_are_live_unless_there_is_a_cache(tiny_dataset: Path, teachers:
         ),
         (["lin_one_step", "teachers={a: {run: x, weight: -1}}"], "teachers.a.weight: expected a value greater than or"),
         (["lin_one_step", "teachers={}"], "teachers: "),
+        (
+            ["lin_one_step", "teachers={../a: {run: x}}"],
+            "teachers: expected names of letters, digits and _, got '../a'",
+        ),
     ],
 )
 def test_what_cannot_be_trained_is_refused_before_the_first_step(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -129,6 +130,29 @@ def test_a_damaged_file_is_named(damage: str, tmp_path: Path) -> None:
     path.write_bytes({"flip": content, "cut": content[:-20], "empty": b"", "text": b"not a tensor"}[damage])
     with pytest.raises(ValueError, match=r"item\.safetensors: expected .*: delete it, or the whole cache"):
         cache.read("item", *VIEW)
+
+
+def test_no_name_leads_out_of_the_folder(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match=r"scene: expected a name that fits a file, got \.\./\.\./x"):
+        ViewCache(tmp_path / "cache").write("../../x", *VIEW, torch.zeros(3))
+    assert not list(tmp_path.iterdir())
+
+
+def test_the_first_to_claim_a_cache_has_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Two trainings find a new folder; the slower one sees what the faster one wrote."""
+    cache, other = ViewCache(tmp_path / "cache"), replace(ORIGIN, teacher="another")
+    check, late = ViewCache.check, [True]
+
+    def slow_check(self: ViewCache, origin: Origin) -> None:
+        check(self, origin)
+        if late.pop() if late else False:
+            cache.claim(ORIGIN)
+
+    monkeypatch.setattr(ViewCache, "check", slow_check)
+    with pytest.raises(ValueError, match="expected a cache of this teacher"):
+        cache.claim(other)
+    check(cache, ORIGIN)
+    assert [path.name for path in (tmp_path / "cache").iterdir()] == ["cache.json"]
 
 
 @pytest.mark.parametrize("value", [1e6, float("nan"), float("inf")])

@@ -53,8 +53,7 @@ def benchmark_distillation(values: dict[str, Any], say: Callable[[str], None]) -
             say(rows[-1])
     note = (
         f"FT-JNF (tesch, causal) {TEACHER[0]}/{TEACHER[1]} teaches {STUDENT[0]}/{STUDENT[1]}, {dataset.geometry.name}, "
-        f"batches of 2 crops of {settings.seconds:g} s at most, reading scenes and outputs included; "
-        f"{versions_line(values['repeats'])}"
+        f"batches of 2 x 3 s, reading scenes and outputs included; {versions_line(values['repeats'])}"
     )
     say(note)
     return "\n".join([*rows, "", f"- {note}", ""])

@@ -11,9 +11,9 @@ from arrayse.kd.views import WHOLE, View
 Form = Literal["paper", "normalised"]
 
 MIN_SPREAD = 1e-2
-"""Least spread that a normalised form divides by.
+"""Least mean deviation that a normalised form divides by.
 
-Masks and cosines vary by some 0.1; what hardly varies, such as silence, must not count for more than all the rest.
+Masks vary by some 0.1; what hardly varies, such as silence, must not count for more than all the rest.
 """
 
 

@@ -7,6 +7,8 @@ is a function of the teacher's weights, the item and the precision of the comput
 from __future__ import annotations
 
 import hashlib
+import json
+import os
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -16,7 +18,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 from torch import Tensor
 
-from arrayse.files import check_new_folder, one_line, read_json, write_json, write_whole
+from arrayse.files import check_new_folder, one_line, read_json, write_whole
 from arrayse.kd.views import KINDS
 
 HEADER, FORMAT = "cache.json", 1
@@ -57,12 +59,15 @@ class ViewCache:
             ValueError: a cache of something else, or a folder that is no cache.
         """
         path = self.folder / HEADER
-        wanted = {"format": FORMAT, **asdict(origin)}
         if not path.is_file():
-            check_new_folder(self.folder, "a cache of teacher outputs")
-            return
+            try:
+                check_new_folder(self.folder, "a cache of teacher outputs")
+                return
+            except ValueError:
+                if not path.is_file():  # another process may just have written it
+                    raise
         there = read_json(path, "cache")
-        for name, value in wanted.items():
+        for name, value in {"format": FORMAT, **asdict(origin)}.items():
             got = there.get(name) if isinstance(there, dict) else None
             if got != value:
                 raise ValueError(
@@ -71,10 +76,29 @@ class ViewCache:
                 )
 
     def claim(self, origin: Origin) -> None:
-        """Checks, and writes what the views come from if nothing did so far."""
+        """Checks, and writes what the views come from if nothing did so far.
+
+        Raises:
+            ValueError: as :meth:`check`, also where another process was faster.
+        """
         self.check(origin)
-        if not (self.folder / HEADER).is_file():
-            write_json(self.folder / HEADER, {"format": FORMAT, **asdict(origin)})
+        self.folder.mkdir(parents=True, exist_ok=True)
+        header = json.dumps({"format": FORMAT, **asdict(origin)})
+        whole = self.folder / f"{HEADER}.{os.getpid()}"
+        whole.write_text(header)
+        try:
+            os.link(whole, self.folder / HEADER)  # unlike a rename it leaves what is there
+        except FileExistsError:
+            self.check(origin)
+        finally:
+            whole.unlink()
+
+    def keys(self, tap: str, kind: str) -> set[str]:
+        """The items that a view is there of."""
+        folder, ending = self.folder / f"{tap}.{kind}", ".safetensors"
+        if not folder.is_dir():
+            return set()
+        return {name.removesuffix(ending) for name in os.listdir(folder) if name.endswith(ending)}
 
     def has(self, key: str, tap: str, kind: str) -> bool:
         """Whether a view of an item is there."""
@@ -113,6 +137,8 @@ class ViewCache:
         return view.float()
 
     def _path(self, key: str, tap: str, kind: str) -> Path:
+        if Path(key).name != key:
+            raise ValueError(f"scene: expected a name that fits a file, got {key}")
         return self.folder / f"{tap}.{kind}" / f"{key}.safetensors"
 
 

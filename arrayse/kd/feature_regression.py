@@ -52,5 +52,5 @@ class FeatureRegression(DistillationLoss):
         error = (mapped - teacher).square().mean(dim=(1, 2, 3))
         if self.form == "normalised":
             variance = teacher.var(dim=(2, 3), correction=0).mean(dim=1)
-            error = error / variance.clamp_min(MIN_SPREAD)
+            error = error / variance.clamp_min(MIN_SPREAD**2)
         return error

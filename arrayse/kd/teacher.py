@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import dataclass
-from itertools import product
 from typing import Any, Protocol
 
 import torch
@@ -58,12 +58,13 @@ class CachedViews:
 
     def missing_bytes(self, wanted: list[tuple[str, str]], n_samples: dict[str, int]) -> int:
         """Bytes that the cache grows by until it has the views of all items, given with their lengths in samples."""
-        enhancer, missing = self.live.enhancer, 0
-        for (tap, kind), length in product(wanted, set(n_samples.values())):
-            channels, n_frames = enhancer.tap_channels[tap], enhancer.stft.n_frames(length)
-            n_missing = sum(n == length and not self.cache.has(key, tap, kind) for key, n in n_samples.items())
-            missing += n_missing * view_bytes(kind, channels, enhancer.stft.n_freqs, n_frames)
-        return missing
+        enhancer, total = self.live.enhancer, 0
+        for tap, kind in wanted:
+            there = self.cache.keys(tap, kind)
+            for length, number in Counter(n for key, n in n_samples.items() if key not in there).items():
+                grid = (enhancer.stft.n_freqs, enhancer.stft.n_frames(length))
+                total += number * view_bytes(kind, enhancer.tap_channels[tap], *grid)
+        return total
 
     def __call__(self, batch: Batch, wanted: list[tuple[str, str]]) -> Views:
         """Views in the precision of the cache."""
@@ -96,12 +97,13 @@ class Teacher:
     snr_db: tuple[float, float] | None = None
     fingerprint: str = ""
 
+    def is_asked(self, snr_db: float) -> bool:
+        """Whether it is asked about items of an SNR in dB."""
+        return self.snr_db is None or self.snr_db[0] <= snr_db <= self.snr_db[1]
+
     def chosen(self, batch: Batch) -> list[int]:
         """The numbers of the items of a batch that it is asked about."""
-        if self.snr_db is None:
-            return list(range(len(batch.ids)))
-        lowest, highest = self.snr_db
-        return [number for number, snr_db in enumerate(batch.snr_db.tolist()) if lowest <= snr_db <= highest]
+        return [number for number, snr_db in enumerate(batch.snr_db.tolist()) if self.is_asked(snr_db)]
 
     def wanted(self) -> list[tuple[str, str]]:
         """(tap, kind of view) for all that its terms look at, each once."""

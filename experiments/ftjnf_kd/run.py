@@ -62,7 +62,7 @@ ACROSS = ("lin_joint", "output_joint", "lstm2")
 """For students of fewer microphones: outputs through an adapter, estimates of one reference, similarities."""
 SCHEDULE = [f"phase_epochs=[{EPOCHS},{EPOCHS}]", f"switch_patience={EPOCHS}"]
 ALL_VIEWS = [
-    *("mask_two_step", "lin_two_step", "lstm1_two_step", "lstm2_two_step", "fused_two_step", "gram_two_step"),
+    *("mask_two_step", "lin_two_step", "lstm1_two_step", "lstm2_two_step", "gram_two_step", "output_one_step"),
     "distill.terms.lstm1_cosines={loss: {name: lstm1}}",
     "distill.terms.lstm2_cosines={loss: {name: lstm2}}",
 ]

@@ -2,7 +2,7 @@
 
 Usage: python experiments/ftjnf_kd/tables.py [--runs DIR] [--out DIR]
 
-Reads ``DIR/<array>/evaluation/`` of every array and writes ``table.csv``, ``table.md`` and ``gain_kept.svg``, and
+Reads ``DIR/<array>/evaluation*/`` of every array and writes ``table.csv``, ``table.md`` and ``gain_kept.svg``, and
 where students hear fewer microphones ``channels.csv`` and ``channels.md``.
 """
 
