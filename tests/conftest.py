@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import csv
 import os
+import signal
 from dataclasses import replace
 from pathlib import Path
 
@@ -24,6 +25,9 @@ from tests.tiny_scenes import Corpora
 
 settings.register_profile("arrayse", deadline=None)  # no test depends on the speed of the machine
 settings.load_profile("arrayse")
+
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # in the background of a script, which child processes inherit
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 SAMPLE_RATE = 16000
 COLUMNS = ("path", "split", "kind", "speaker_or_type", "seconds", "source", "license", "channels")
