@@ -12,6 +12,7 @@ import pytest
 from rich.console import Console
 
 from arrayse.beamform import beamform
+from arrayse.checkpoint import fingerprint
 from arrayse.config import read_config
 from arrayse.evaluate import evaluate
 from arrayse.files import read_json, read_json_lines, write_json, write_json_lines
@@ -99,14 +100,13 @@ def test_a_scene_without_a_direction_is_named_before_anything_is_written(wanted:
     evaluate(replace(elsewhere, n_scenes=1), tmp_path / "out", 1, {})
 
 
-def test_a_teacher_is_whose_weights_another_run_was_taught_with(wanted: Request, tmp_path: Path) -> None:
+def test_a_teacher_is_who_taught_another_run(wanted: Request, tmp_path: Path) -> None:
     geometry = open_dataset(wanted.data).geometry
     runs = {name: make_run(tmp_path / name, geometry, mics) for name, mics in (("big", None), ("small", [0]))}
     summary = evaluate(replace(wanted, runs=runs, beamformers=[], baseline=None, n_scenes=1), tmp_path / "a", 1, {})
     assert [system["kind"] for system in summary["systems"]] == ["noisy", "model", "model"]
-    weights = read_json(tmp_path / "a" / "request.json", "request")["runs"]["big"]
     about = read_json(tmp_path / "small" / "about.json", "run")
-    write_json(tmp_path / "small" / "about.json", about | {"teachers": {"big": weights, "other": "0"}})
+    write_json(tmp_path / "small" / "about.json", about | {"teachers": {"big": fingerprint(runs["big"]), "other": "0"}})
     summary = evaluate(replace(wanted, runs=runs, beamformers=[], baseline=None, n_scenes=1), tmp_path / "a", 1, {})
     assert [system["kind"] for system in summary["systems"]] == ["noisy", "teacher", "model"]
 
