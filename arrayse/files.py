@@ -41,6 +41,22 @@ def write_whole(path: Path, write: Callable[[Path], None], durable: bool = True)
         _flush(path.parent)
 
 
+def write_first(path: Path, text: str) -> bool:
+    """Writes a UTF-8 text file whole unless there is one already, and says whether it did: only one process can."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = _beside(path)
+    try:
+        _write_plain(temporary, text)
+        _flush(temporary)
+        os.link(temporary, path)  # unlike a rename it leaves what is there
+    except FileExistsError:
+        return False
+    finally:
+        temporary.unlink(missing_ok=True)
+    _flush(path.parent)
+    return True
+
+
 def write_text(path: Path, text: str) -> None:
     """Writes a UTF-8 text file whole."""
     write_whole(path, lambda temporary: _write_plain(temporary, text))

@@ -24,6 +24,7 @@ from arrayse.files import (
     remove_leftovers,
     sha256_of,
     whole_folder,
+    write_first,
     write_json,
     write_json_lines,
     write_text,
@@ -228,3 +229,11 @@ def test_json_lines_hold_one_document_a_line(tmp_path: Path) -> None:
         {"text": "two\nlines"},
         2,
     ]
+
+
+def test_only_the_first_writes(tmp_path: Path) -> None:
+    path = tmp_path / "folder" / "claim"
+    assert write_first(path, "mine")
+    assert not write_first(path, "yours")
+    assert path.read_text() == "mine"
+    assert [there.name for there in path.parent.iterdir()] == ["claim"]

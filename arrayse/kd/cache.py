@@ -18,7 +18,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 from torch import Tensor
 
-from arrayse.files import check_new_folder, one_line, read_json, write_whole
+from arrayse.files import check_new_folder, one_line, read_json, write_first, write_whole
 from arrayse.kd.views import KINDS
 
 HEADER, FORMAT = "cache.json", 1
@@ -82,16 +82,8 @@ class ViewCache:
             ValueError: as :meth:`check`, also where another process was faster.
         """
         self.check(origin)
-        self.folder.mkdir(parents=True, exist_ok=True)
-        header = json.dumps({"format": FORMAT, **asdict(origin)})
-        whole = self.folder / f"{HEADER}.{os.getpid()}"
-        whole.write_text(header)
-        try:
-            os.link(whole, self.folder / HEADER)  # unlike a rename it leaves what is there
-        except FileExistsError:
+        if not write_first(self.folder / HEADER, json.dumps({"format": FORMAT, **asdict(origin)})):
             self.check(origin)
-        finally:
-            whole.unlink()
 
     def keys(self, tap: str, kind: str) -> set[str]:
         """The items that a view is there of."""
