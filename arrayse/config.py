@@ -73,11 +73,21 @@ def read_config(group: str, arguments: list[str]) -> dict[str, Any]:
     texts, values = _split_overrides(SCHEMAS[group], overrides)
     try:
         layers = [_load_file(find_config(name, group)) for name in files]
-        merged = OmegaConf.merge(*layers, OmegaConf.from_dotlist(values))
+        plain: dict[str, Any] = {}
+        for layer in [*layers, OmegaConf.from_dotlist(values)]:
+            plain = _merge(plain, OmegaConf.to_container(layer, resolve=False))
     except (OmegaConfBaseException, yaml.YAMLError) as error:
         raise ConfigError(f"config: expected key=value pairs and YAML mappings, got {one_line(error)}") from None
-    plain: Any = OmegaConf.to_container(merged, resolve=False)
     return check_values(SCHEMAS[group], {**plain, **texts})
+
+
+def _merge(before: Any, after: Any) -> Any:
+    """Mappings key by key, all else replaced, also a mapping that names another class, which has other arguments."""
+    if not isinstance(before, dict) or not isinstance(after, dict):
+        return after
+    if "name" in before and after.get("name", before["name"]) != before["name"]:
+        return after
+    return {**before, **{key: _merge(before.get(key), value) for key, value in after.items()}}
 
 
 def read_array(array: str | dict[str, Any]) -> ArrayGeometry:

@@ -66,6 +66,13 @@ class Objective(nn.Module):
         """The total loss in one line, for people."""
         return type(self.supervised_loss).__name__
 
+    def histograms(self) -> dict[str, list[int]]:
+        """What was counted since :meth:`reset_histograms`; logged at the end of every epoch."""
+        return {}
+
+    def reset_histograms(self) -> None:
+        """Counts from nothing again."""
+
     def validate(self, batch: Batch) -> dict[str, Tensor]:
         """Sums over the items of a batch, the same for every objective so that runs compare.
 

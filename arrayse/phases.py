@@ -5,12 +5,17 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
+import torch
+from torch import nn
+
 from arrayse.config import ConfigError
-from arrayse.kd import Distillation, Teacher, Term
+from arrayse.files import one_line
+from arrayse.kd import CachedViews, Distillation, Teacher, Term
 from arrayse.losses import LOSSES
 from arrayse.mixture import Dataset
 from arrayse.models import Enhancer
-from arrayse.objectives import Objective, Supervised
+from arrayse.objectives import Batch, Objective, Supervised
+from arrayse.processes import Processes
 from arrayse.teachers import Values, load_teachers
 from arrayse.train import FitSettings, Phase
 
@@ -51,6 +56,7 @@ def distillation_plan(values: Values, student: Enhancer, dataset: Dataset, setti
     """
     teachers = load_teachers(values, student, dataset, settings)
     section, loss, epochs = values["distill"], _loss(values), values["phase_epochs"]
+    _try_terms(student, loss, teachers, settings)
     try:
         alone, both = (Distillation(student, loss, teachers, a) for a in (0.0, section["supervised_weight"]))
     except ValueError as error:
@@ -65,6 +71,30 @@ def distillation_plan(values: Values, student: Enhancer, dataset: Dataset, setti
         wanted = f"expected {len(steps)} numbers for {section['schedule']}"
         raise ConfigError(f"phase_epochs: {wanted}, got {len(epochs)}")
     return Plan(_phases(values, steps), teachers)
+
+
+@torch.no_grad()
+def _try_terms(student: Enhancer, loss: nn.Module, teachers: list[Teacher], settings: FitSettings) -> None:
+    """Computes every term once, on noise: what cannot be compared comes up before anything is written.
+
+    Raises:
+        ConfigError: what a loss refuses, or features whose shapes it cannot join.
+    """
+    n_items, n_samples = settings.batch_size // Processes().world, round(settings.seconds * student.sample_rate)
+    generator, names = torch.Generator().manual_seed(0), [""] * n_items
+    noisy, target = 0.1 * torch.randn(2, n_items, student.geometry.n_mics, n_samples, generator=generator)
+    batch = Batch(noisy, target, names, torch.zeros(n_items), names)
+    for teacher, term in [(each, term) for each in teachers for term in each.terms]:
+        live = teacher.source.live if isinstance(teacher.source, CachedViews) else teacher.source
+        one = Teacher(teacher.name, live, [term])
+        try:
+            Distillation(student, loss, [one], 0.0).eval()(batch)
+        except (ValueError, RuntimeError) as error:
+            pairs = ", ".join(f"{of_student} → {of_teacher}" for of_student, of_teacher in term.pairs)
+            told = f"expected taps that can be compared ({pairs}), got {one_line(error)}"
+            raise ConfigError(
+                f"distill.terms.{term.name}: {error if isinstance(error, ValueError) else told}"
+            ) from None
 
 
 def _phases(values: Values, steps: list[tuple[str, Objective]]) -> list[Phase]:

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from arrayse.models import Enhancer
 
+SECONDS = 4.0
+"""Length of the utterance that costs are counted over: attention costs more per second the longer it is."""
+
 
 def n_parameters(enhancer: Enhancer) -> int:
     """Trainable numbers."""
@@ -11,6 +14,5 @@ def n_parameters(enhancer: Enhancer) -> int:
 
 
 def macs_per_second(enhancer: Enhancer) -> float:
-    """Multiply-accumulates of the network per second of audio, counted from its weights; transforms not included."""
-    frames = enhancer.sample_rate / enhancer.stft.hop_length
-    return float(enhancer.net.macs_per_frame(enhancer.stft.n_freqs) * frames)
+    """Multiply-accumulates per second of audio, over an utterance of :data:`SECONDS`; transforms not included."""
+    return enhancer.macs(round(SECONDS * enhancer.sample_rate)) / SECONDS

@@ -18,11 +18,11 @@ from arrayse.beamform import BEAMFORMERS
 from arrayse.frontend.features import Features
 from arrayse.frontend.stft import Stft
 from arrayse.geometry import PRESETS
-from arrayse.kd import METHODS
+from arrayse.kd.methods import METHODS, WRAPPED
 from arrayse.losses import LOSSES
 from arrayse.metrics import METRICS
 from arrayse.mixture import SPLITS
-from arrayse.models import NETS
+from arrayse.models import GIVEN, NETS
 from arrayse.train import FitSettings
 from simulate.recipe import Recipe
 
@@ -43,15 +43,19 @@ class Strict(BaseModel):
     model_config = ConfigDict(extra="forbid", strict=True, allow_inf_nan=False)
 
 
-def schema_of(target: Callable[..., Any], given: tuple[str, ...] = (), **tag: str) -> type[BaseModel]:
+def schema_of(
+    target: Callable[..., Any], given: tuple[str, ...] = (), parts: dict[str, Any] | None = None, **tag: str
+) -> type[BaseModel]:
     """A schema with the arguments, types, ranges and defaults of a function, class or dataclass.
 
     Args:
         target: whose signature counts.
         given: arguments that the program gives, not the user.
+        parts: what arguments that are objects look like in a configuration.
         tag: one key with a fixed value that tells this schema from others, such as ``name="ft_jnf"``.
     """
     hints = get_type_hints(target.__init__ if inspect.isclass(target) else target, include_extras=True)
+    hints |= {name: part for name, part in (parts or {}).items() if name in hints}
     factories = {}
     if dataclasses.is_dataclass(target):
         hints = get_type_hints(target, include_extras=True)
@@ -72,15 +76,16 @@ def schema_of(target: Callable[..., Any], given: tuple[str, ...] = (), **tag: st
     return create_model(target.__name__, __base__=Strict, **arguments)
 
 
-def one_of(table: dict[str, Any], key: str, given: tuple[str, ...] = ()) -> Any:
+def one_of(table: dict[str, Any], key: str, given: tuple[str, ...] = (), parts: dict[str, Any] | None = None) -> Any:
     """Any member of a fixed table, told by ``key``."""
-    members = tuple(schema_of(member, given, **{key: name}) for name, member in table.items())
+    members = tuple(schema_of(member, given, parts, **{key: name}) for name, member in table.items())
     return Annotated[Union[members], Field(discriminator=key)]  # noqa: UP007
 
 
-Net = one_of(NETS, "name", given=("n_mics",))
+Net = one_of(NETS, "name", given=GIVEN)
 Loss = one_of(LOSSES, "name")
-Method = one_of(METHODS, "name", given=("pairs",))
+Wrapped = one_of({name: METHODS[name] for name in WRAPPED}, "name", given=("pairs",))
+Method = one_of(METHODS, "name", given=("pairs",), parts={"inner": Wrapped})
 Mic = Annotated[int, Ge(0)]
 Count = Annotated[int, Ge(0)]
 Seed = Annotated[int, Ge(0), Le(2**32 - 1)]

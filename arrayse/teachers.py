@@ -12,7 +12,7 @@ from arrayse.config import ConfigError
 from arrayse.data import SceneReader
 from arrayse.evaluate import check_fits
 from arrayse.files import check_free_space, sha256_of
-from arrayse.kd import METHODS, CachedViews, LiveViews, Teacher, Term, build_term, check_compatible, check_coverage
+from arrayse.kd import CachedViews, LiveViews, Teacher, Term, build_term, check_compatible, check_coverage
 from arrayse.kd.cache import Origin, ViewCache
 from arrayse.mixture import Dataset
 from arrayse.models import Enhancer
@@ -123,11 +123,9 @@ def _load(values: Values, name: str, section: Values, student: Enhancer, dataset
 
 
 def _term(name: str, section: Values, student: Enhancer, teacher: Enhancer) -> Term:
-    arguments = dict(section["loss"])
-    method = METHODS[arguments.pop("name")]
     pairs = None if section["pairs"] is None else [(pair[0], pair[1]) for pair in section["pairs"]]
     try:
-        return build_term(name, method, arguments, section["weight"], pairs, student, teacher)
+        return build_term(name, section["loss"], section["weight"], pairs, student, teacher)
     except ValueError as error:
         raise ConfigError(f"distill.terms.{error}") from None
 

@@ -254,8 +254,10 @@ class _Training:
         told = {f"validation {name}": value for name, value in measured.items()}
         title = f"{phase.name} epoch {state.epoch}/{phase.epochs}"
         self.progress(title, self.n_steps, self.n_steps, {**averages, **told})
-        row = {"phase": phase.name, "epoch": state.epoch, "learning_rate": rate, "train": averages}
-        self._log({"event": "epoch", **row, "valid": measured})
+        row = {"phase": phase.name, "epoch": state.epoch, "learning_rate": rate, "train": averages, "valid": measured}
+        counted = {"histograms": histograms} if (histograms := self.objective.histograms()) else {}
+        self.objective.reset_histograms()
+        self._log({"event": "epoch", **row, **counted})
         self._save()
         self.processes.wait()  # the others may need the new best weights at once
 

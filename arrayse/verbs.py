@@ -16,8 +16,9 @@ from arrayse.data import SceneReader
 from arrayse.evaluate import evaluate
 from arrayse.files import check_new_folder, read_json, sha256_of, write_text
 from arrayse.fresh import FreshReader
+from arrayse.geometry import ArrayGeometry
 from arrayse.mixture import SPLITS, Dataset, open_dataset
-from arrayse.models import build_enhancer
+from arrayse.models import NETS, build_enhancer
 from arrayse.models.enhancer import check_channels
 from arrayse.parallel import available_cores
 from arrayse.phases import distillation_plan, supervised_plan
@@ -25,6 +26,7 @@ from arrayse.preview import build_preview
 from arrayse.processes import is_first_process
 from arrayse.provenance import ABOUT, provenance, write_about
 from arrayse.report.table import csv_table, markdown_table
+from arrayse.schema import TrainConfig
 from arrayse.summary import Request
 from arrayse.teachers import cache_claims
 from arrayse.train import FitSettings, ProgressCallback, check_fit, fit, precision_name
@@ -118,7 +120,7 @@ def run_train(values: Values, progress: ProgressCallback, say: Callable[[str], N
     dataset, run = open_dataset(Path(values["data"])), Path(values["out"])
     settings = _build("fit", FitSettings, values["fit"])
     torch.manual_seed(values["seed"])
-    description = _describe(values, dataset)
+    description = describe(values, dataset.geometry, dataset.sample_rate)
     student = build_enhancer(**description)
     distils = "distill" in values
     plan = distillation_plan(values, student, dataset, settings) if distils else supervised_plan(values, student)
@@ -213,16 +215,25 @@ def run_enhance(run: Path, source: Path, destination: Path, gain_db: float) -> N
     write_audio(destination, wave, enhancer.sample_rate)
 
 
-def _describe(values: Values, dataset: Dataset) -> Values:
-    """The arguments of :func:`build_enhancer`, as they go into the checkpoint."""
+def describe(values: Values, geometry: ArrayGeometry, sample_rate: int) -> Values:
+    """The arguments of :func:`build_enhancer`, as they go into the checkpoint.
+
+    Raises:
+        ConfigError: features of their own for a network in the time domain, which hears waves.
+    """
+    name, features = values["model"]["name"], values["features"]
+    if NETS[name].domain == "time":
+        if features != TrainConfig.model_fields["features"].get_default(call_default_factory=True).model_dump():
+            raise ConfigError(f"features: expected none for {name}, which hears waves, got {features}")
+        features = {}
     return {
         "net": values["model"],
         "stft": values["stft"],
-        "features": values["features"],
-        "array": dataset.geometry.to_dict(),
+        "features": features,
+        "array": geometry.to_dict(),
         "mics": values["mics"],
         "ref_mic": values["ref_mic"],
-        "sample_rate": dataset.sample_rate,
+        "sample_rate": sample_rate,
     }
 
 

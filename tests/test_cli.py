@@ -86,7 +86,7 @@ def test_teacher_and_student_on_other_transforms(
 ) -> None:
     teacher = make_run(tmp_path / "teacher", open_dataset(tiny_dataset).geometry)
     arguments = ["student", "lin_one_step", f"teacher={teacher}", f"data={tiny_dataset}", f"out={tmp_path / 'student'}"]
-    expected = "stft.hop_length: expected 256 as the teacher has, got 128"
+    expected = "lin pairs: expected stft.hop_length 256 as the teacher has, got 128"
     fails(monkeypatch, capsys, expected, "distill", *arguments, "stft.hop_length=128")
     assert not (tmp_path / "student").exists()
 

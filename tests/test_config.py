@@ -10,7 +10,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from arrayse.config import ConfigError, check_values, find_config, read_array, read_config, write_config
-from arrayse.models import FTJNF
+from arrayse.losses import LOSSES
+from arrayse.models import NETS
+from arrayse.models.ft_jnf import FTJNF
 from arrayse.schema import SCHEMAS, TrainConfig, locate
 from arrayse.train import FitSettings
 from simulate.recipe import Recipe, recipe_from
@@ -56,10 +58,19 @@ def test_all_errors_are_told_at_once_with_the_nearest_name() -> None:
 def test_unknown_names_of_models_and_losses_list_the_choices() -> None:
     with pytest.raises(ConfigError) as error:
         read_config("train", [*TRAIN, "model.name=ft_jnv", "loss.name=mse"])
-    assert any("model.name: expected one of ft_jnf, got ft_jnv: did you mean ft_jnf?" in line for line in lines(error))
-    assert any(
-        "loss.name: expected one of wave_magnitude_l1, negative_si_sdr, got mse" in line for line in lines(error)
-    )
+    assert f"model.name: expected one of {', '.join(NETS)}, got ft_jnv: did you mean ft_jnf?" in lines(error)
+    assert f"loss.name: expected one of {', '.join(LOSSES)}, got mse" in [
+        line.split(": did you")[0] for line in lines(error)
+    ]
+
+
+def test_a_section_that_names_another_class_is_replaced_whole() -> None:
+    """Arguments of the network before are not those of the new one; the same name keeps them."""
+    other = read_config("train", [*TRAIN, "model={name: subband, hidden: 8}"])["model"]
+    assert other["name"] == "subband"
+    assert "freq_hidden" not in other
+    same = read_config("train", [*TRAIN, "model={name: ft_jnf, time_hidden: 8}"])["model"]
+    assert (same["freq_hidden"], same["time_hidden"]) == (256, 8)
 
 
 def test_an_error_inside_a_distillation_term_names_its_place() -> None:

@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 from omegaconf import OmegaConf
 
 from arrayse.config import config_root, read_array, read_config
-from arrayse.kd import METHODS, build_term
+from arrayse.kd import build_term
 from arrayse.models import build_enhancer
 from arrayse.quickstart import TRAININGS
 from arrayse.train import FitSettings
-from arrayse.verbs import build_world
+from arrayse.verbs import build_world, describe
 from simulate.recipe import recipe_from
 from simulate.render import render
 from simulate.scene import draw_scene
@@ -68,12 +69,17 @@ def test_a_config_builds(path: Path) -> None:
         read_array(values["array"])
     if verb in ("train", "distill"):
         FitSettings(**values["fit"])
-        parts = {"net": values["model"], "stft": values["stft"], "features": values["features"]}
-        array = read_array("circular").to_dict()
-        enhancer = build_enhancer(**parts, array=array, mics=values["mics"], ref_mic=None, sample_rate=16000)
+        student, teacher = (
+            build_enhancer(**describe(each, read_array("circular"), 16000)) for each in (values, deeper(values))
+        )
         for name, term in values.get("distill", {}).get("terms", {}).items():
-            arguments = dict(term["loss"])
-            build_term(name, METHODS[arguments.pop("name")], arguments, term["weight"], None, enhancer, enhancer)
+            build_term(name, term["loss"], term["weight"], None, student, teacher)
+
+
+def deeper(values: dict[str, Any]) -> dict[str, Any]:
+    """The config of a teacher for a student's: layers of both are paired where there are several."""
+    more = {"n_layers": 4} if values["model"]["name"] == "dpdcrn" else {}
+    return {**values, "model": {**values["model"], **more}}
 
 
 @pytest.mark.parametrize("path", FILES, ids=lambda path: f"{path.parent.name}/{path.stem}")

@@ -75,7 +75,7 @@ def test_published_multiply_accumulates_per_second(
     preset: str, freq_hidden: int, time_hidden: int, causal: bool, giga: str
 ) -> None:
     net = FTJNF(5, preset, freq_hidden, time_hidden, causal)  # type: ignore[arg-type]
-    got = net.macs_per_frame(N_FREQS) * FRAMES_PER_SECOND / 1e9
+    got = net.macs(N_FREQS, 1) * FRAMES_PER_SECOND / 1e9
     assert f"{got:.{len(giga.split('.')[1])}f}" == giga
 
 
@@ -85,7 +85,7 @@ def test_multiply_accumulates_agree_with_a_counter_of_operators(preset: str, cau
     net, features = tiny(preset, causal), inputs(n_batch=1, n_frames=5)
     with torch.backends.mkldnn.flags(enabled=False), FlopCounterMode(display=False) as counter:
         net(features, Taps())
-    assert counter.get_total_flops() == 2 * 5 * net.macs_per_frame(n_freqs=7)
+    assert counter.get_total_flops() == 2 * net.macs(n_freqs=7, n_frames=5)
 
 
 @pytest.mark.parametrize(("preset", "causal"), KINDS)

@@ -9,8 +9,10 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from arrayse.kd import FeatureRegression, Lin, Mask
 from arrayse.kd.base import DistillationLoss, Pair
+from arrayse.kd.feature_regression import FeatureRegression
+from arrayse.kd.lin import Lin
+from arrayse.kd.mask import Mask
 from tests.kd_cases import build, feature, loss, slow_conv, taps, value
 
 PAPER_AND_NORMALISED = pytest.mark.parametrize("form", ["paper", "normalised"])

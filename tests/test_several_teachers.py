@@ -21,7 +21,7 @@ def teacher(
     weight: float = 1.0,
     snr_db: tuple[float, float] | None = None,
 ) -> Teacher:
-    term = build_term(f"{name}_{method}", METHODS[method], {}, 1.0, None, student, network)
+    term = build_term(f"{name}_{method}", {"name": method}, 1.0, None, student, network)
     return taught_by(network, [term], name, weight=weight, snr_db=snr_db)
 
 

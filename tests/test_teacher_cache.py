@@ -10,7 +10,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from arrayse.kd import CachedViews, Distillation, Fused, LiveViews, Teacher, build_term
+from arrayse.kd import CachedViews, Distillation, LiveViews, Teacher, build_term
 from arrayse.kd.cache import Origin, ViewCache, view_bytes
 from arrayse.kd.views import KINDS
 from arrayse.losses import WaveMagnitudeL1
@@ -165,7 +165,7 @@ def test_what_16_bits_cannot_hold_is_refused(value: float, tmp_path: Path) -> No
 
 def test_build_term_is_what_the_cache_is_asked_for() -> None:
     student, teacher = enhancer(), enhancer(seed=1)
-    term = build_term("f", Fused, {"form": "paper"}, 1.0, None, student, teacher)
+    term = build_term("f", {"name": "fused", "form": "paper"}, 1.0, None, student, teacher)
     assert term.views_of_teacher() == [
         ("freq_lstm", "time_rows"),
         ("time_lstm", "frequency_rows"),

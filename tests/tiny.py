@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import inspect
 from collections.abc import Sequence
 from typing import Any
 
@@ -77,14 +76,25 @@ def distillation(
     student: Enhancer, teacher: Enhancer, method: str, supervised_weight: float = 0.5, **arguments: Any
 ) -> Distillation:
     """An objective with one term that bears the name of its method."""
-    term = build_term(method, METHODS[method], arguments, 1.0, None, student, teacher)
+    term = build_term(method, {"name": method, **arguments}, 1.0, None, student, teacher)
     return Distillation(student, WaveMagnitudeL1(), [taught_by(teacher, [term])], supervised_weight)
 
 
+MORE: dict[str, list[dict[str, Any]]] = {
+    "dispatch": [
+        {"inner": {"name": "magnitude"}},
+        {"inner": {"name": "dfkd"}, "mssp": True},
+        {"inner": {"name": "lin"}},
+    ],
+    "i2s_tfckd": [{"sets": {"encoder": [["freq_lstm"], ["freq_lstm"]], "decoder": [["linear"], ["linear"]]}}],
+}
+"""Arguments that a method cannot do without."""
+
 VARIANTS = [
-    (name, {"form": form} if form else {})
+    (name, {**more, **({"form": form} if form in ("paper", "normalised") else {})})
     for name, method in METHODS.items()
-    for form in (("paper", "normalised") if "form" in inspect.signature(method).parameters else (None,))
+    for form in (method.formulas if "paper" in method.formulas else (None,))
+    for more in MORE.get(name, [{}])
 ]
 """Every method in every form, with the arguments that say so."""
 
@@ -97,9 +107,12 @@ def taught_by(teacher: Enhancer, terms: list[Term], name: str = "teacher", **arg
 class FixedMask(nn.Module):
     """A network that returns the same complex weight for each microphone everywhere, and remembers what it saw."""
 
+    domain = "spectrum"
+
     def __init__(self, weights: Sequence[complex], causal: bool = True) -> None:
         super().__init__()
         self.weights, self.causal = torch.tensor(weights, dtype=torch.complex64), causal
+        self.lookahead_frames = 0
         self.tap_channels: dict[str, int] = {}
         self.output_taps: dict[str, str] = {}
 

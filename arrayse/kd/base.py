@@ -36,6 +36,9 @@ class DistillationLoss(nn.Module):
 
     A loss may own parameters; they are trained with the student and never become part of it.
 
+    ``forward(student, teacher)`` takes the ``views`` of both, with the batch as their first axis, and gives one number;
+    a loss with ``target_views`` has ``forward(student, teacher, target)``.
+
     Attributes:
         paper: where it was published.
         formulas: what it computes, by form; the empty form where there is but one.
@@ -43,23 +46,37 @@ class DistillationLoss(nn.Module):
         any_number: whether it takes any number of pairs of taps.
         min_items: the fewest items of a batch that it can work with.
         views: what it looks at, of student and teacher alike.
+        target_views: what it looks at of a perfect estimate, in the student's taps ``wave`` and ``spec``.
     """
 
     paper: ClassVar[str]
     formulas: ClassVar[dict[str, str]]
     taps: ClassVar[tuple[str, ...]]
     any_number: ClassVar[bool] = False
-    min_items: ClassVar[int] = 1
+    min_items: int = 1
     form: str = ""
     views: list[View]
+    target_views: list[View] = []  # noqa: RUF012 (never changed in place)
+
+    @classmethod
+    def default_pairs(cls, arguments: dict[str, Any]) -> list[tuple[str, str]]:
+        """Taps (student's, teacher's) that it compares unless told otherwise.
+
+        Args:
+            arguments: of the method, as they stand in a config.
+        """
+        return [(tap, tap) for tap in cls.taps]
 
     def formula(self) -> str:
         """What it computes in this form."""
         return self.formulas[self.form]
 
-    def forward(self, student: list[Tensor], teacher: list[Tensor]) -> Tensor:
-        """The ``views`` of both, with the batch as their first axis → one number."""
-        raise NotImplementedError
+    def histograms(self) -> dict[str, list[int]]:
+        """What it has counted since :meth:`reset_histograms`; kept in buffers, so that a resumed training goes on."""
+        return {}
+
+    def reset_histograms(self) -> None:
+        """Counts from nothing again."""
 
 
 def whole_views(n_taps: int) -> list[View]:

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from arrayse.kd.teacher import Teacher
 from arrayse.kd.term import Term
-from arrayse.kd.views import look
+from arrayse.kd.views import KINDS, look
 from arrayse.objectives import Batch, Objective
 
 RESERVED = ("loss", "supervised")
@@ -73,19 +73,32 @@ class Distillation(Objective):
             of_student = [taps[name].float() for name, _ in term.pairs]
             if len(chosen) < len(batch.ids):
                 of_student = [feature[chosen] for feature in of_student]
-            of_teacher = [views[view] for view in term.views_of_teacher()]
-            return len(chosen) / len(batch.ids) * term.loss(look(term.loss.views, of_student), of_teacher)
+            seen = [look(term.loss.views, of_student), [views[view] for view in term.views_of_teacher()]]
+            if term.loss.target_views:
+                seen.append(self._of_target(term, batch.items(chosen)))
+            return len(chosen) / len(batch.ids) * term.loss(*seen)
+
+    def _of_target(self, term: Term, batch: Batch) -> list[Tensor]:
+        """The views that a loss takes of the clean target, as a perfect student would leave it in its taps."""
+        wave = batch.target[:, self.student.ref_mic]
+        taps = {view.tap: term.pairs[view.tap][0] for view in term.loss.target_views}
+        features = {number: self.student.tap_of_target(tap, wave) for number, tap in taps.items()}
+        return [KINDS[view.kind](features[view.tap]) for view in term.loss.target_views]
+
+    def histograms(self) -> dict[str, list[int]]:
+        """What the losses have counted, by ``term.what``."""
+        counted = {term.name: term.loss.histograms() for teacher in self.teachers for term in teacher.terms}
+        return {f"{name}.{what}": counts for name, each in counted.items() for what, counts in each.items()}
+
+    def reset_histograms(self) -> None:
+        """Counts from nothing again."""
+        for teacher in self.teachers:
+            for term in teacher.terms:
+                term.loss.reset_histograms()
 
 
 def check_compatible(student: Any, teacher: Any, name: str = "the teacher") -> None:
-    """Raises ValueError unless student and teacher see the same recordings in the same time-frequency grid."""
-    told = []
-    for key, attribute in (("n_fft", "n_fft"), ("hop_length", "hop_length"), ("window", "kind")):
-        expected, got = getattr(teacher.stft, attribute), getattr(student.stft, attribute)
-        if expected != got:
-            told.append(f"stft.{key}: expected {expected} as {name} has, got {got}")
-    if told:
-        raise ValueError("\n".join(told))
+    """Raises ValueError unless student and teacher hear the same recordings."""
     if student.sample_rate != teacher.sample_rate:
         rates = f"expected {teacher.sample_rate} as {name} has, got {student.sample_rate}"
         raise ValueError(f"student sample_rate: {rates}")

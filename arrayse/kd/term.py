@@ -5,7 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
+from arrayse.frontend.stft import Stft
 from arrayse.kd.base import DistillationLoss, Pair
+from arrayse.kd.methods import build_loss, method_of
+
+OUTPUTS = ("wave", "spec")
+"""Taps that every enhancer has and a clean target too."""
 
 
 @dataclass(frozen=True)
@@ -31,8 +36,7 @@ class Term:
 
 def build_term(
     name: str,
-    method: Any,
-    arguments: dict[str, Any],
+    loss: dict[str, Any],
     weight: float,
     pairs: list[tuple[str, str]] | None,
     student: Any,
@@ -42,26 +46,50 @@ def build_term(
 
     Args:
         name: of the term.
-        method: one of :data:`arrayse.kd.METHODS`.
-        arguments: of the method, pairs aside.
+        loss: ``name`` of :data:`arrayse.kd.METHODS` and the arguments of that class.
         weight: factor of the term.
         pairs: taps; None: the method's own, on both sides.
         student: enhancer.
         teacher: enhancer.
 
     Raises:
-        ValueError: a tap that does not exist, a wrong number of pairs, or what the method refuses.
+        ValueError: a tap that does not exist, a wrong number of pairs, taps that lie in different time-frequency grids,
+            or what the method refuses.
     """
-    pairs = [(tap, tap) for tap in method.taps] if pairs is None else pairs
-    if not pairs or (len(pairs) != len(method.taps) and not method.any_number):
-        number = "at least one" if method.any_number else str(len(method.taps))
-        raise ValueError(f"{name} pairs: expected {number} for {', '.join(method.taps)}, got {len(pairs)}")
+    method, usual = method_of(loss), method_of(loss).default_pairs(loss)
+    pairs = usual if pairs is None else pairs
+    if not pairs or (len(pairs) != len(usual) and not method.any_number):
+        number = "at least one" if method.any_number else str(len(usual))
+        raise ValueError(
+            f"{name} pairs: expected {number} for {', '.join(pair[0] for pair in usual)}, got {len(pairs)}"
+        )
     for of_student, of_teacher in pairs:
         for side, tap, enhancer in (("student", of_student, student), ("teacher", of_teacher, teacher)):
             if tap not in enhancer.tap_channels:
                 choices = ", ".join(enhancer.tap_channels)
                 raise ValueError(f"{name} pairs: expected a {side} tap of {choices}, got {tap}")
-    return Term(name, weight, pairs, method([_pair(*taps, student, teacher) for taps in pairs], **arguments))
+    if any(set(pair) != {"wave"} for pair in pairs):
+        check_grid(student.stft, teacher.stft, name)
+    built = build_loss(loss, [_pair(*taps, student, teacher) for taps in pairs])
+    for view in built.target_views:
+        if pairs[view.tap][0] not in OUTPUTS:
+            raise ValueError(
+                f"{name} pairs: expected one of {', '.join(OUTPUTS)}, which the clean target has too, got "
+                f"{pairs[view.tap][0]}"
+            )
+    return Term(name, weight, pairs, built)
+
+
+def check_grid(student: Stft, teacher: Stft, term: str) -> None:
+    """Raises ValueError unless features of two networks lie in one time-frequency grid."""
+    keys = (("n_fft", "n_fft"), ("win_length", "win_length"), ("hop_length", "hop_length"), ("window", "kind"))
+    told = []
+    for key, attribute in keys:
+        expected, got = getattr(teacher, attribute), getattr(student, attribute)
+        if expected != got:
+            told.append(f"stft.{key} {expected} as the teacher has, got {got}")
+    if told:
+        raise ValueError(f"{term} pairs: expected {', '.join(told)}: only losses on the tap wave compare any two networks")
 
 
 def _pair(of_student: str, of_teacher: str, student: Any, teacher: Any) -> Pair:

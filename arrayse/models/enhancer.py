@@ -1,16 +1,17 @@
-"""The one pipeline: microphones → spectrum → features → network → mask → wave."""
+"""What every enhancer has, whatever network is inside: microphones in, the estimated speech and named features out."""
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
 from arrayse.audio import check_finite, check_rate
-from arrayse.frontend.features import Features, real_channels
+from arrayse.frontend.features import real_channels
 from arrayse.frontend.stft import Stft
 from arrayse.geometry import ArrayGeometry, check_mics
 from arrayse.taps import Taps
@@ -22,47 +23,27 @@ OVERLAP_SECONDS = 2.0
 """Cross-fade between the pieces of a network that is not causal."""
 
 
-class Net(Protocol):
-    """What a network between features and mask has to offer."""
-
-    causal: bool
-    tap_channels: dict[str, int]
-    output_taps: dict[str, str]
-    """Taps whose channels belong to microphones, and what they hold."""
-
-    def __call__(self, features: Tensor, taps: Taps) -> Tensor: ...
-
-    def initial_state(self, n_batch: int, n_freqs: int, device: torch.device) -> Any: ...
-
-    def step(self, features: Tensor, state: Any) -> tuple[Tensor, Any]: ...
-
-    def macs_per_frame(self, n_freqs: int) -> int: ...
-
-
 @dataclass(frozen=True)
 class Enhanced:
     """What an enhancer gives.
 
     Attributes:
         wave: (batch, n_samples).
-        spec: complex (batch, 1, freq, frame): the masked spectrum.
-        mask: complex (batch, 1 or n_mics, freq, frame).
-        taps: features of the network and ``spec`` (real and imaginary part).
+        spec: complex (batch, 1, freq, frame): the estimate in the enhancer's STFT.
+        taps: features of the network, ``spec`` (real and imaginary part) and ``wave`` (batch, 1, 1, n_samples).
     """
 
     wave: Tensor
     spec: Tensor
-    mask: Tensor
     taps: Taps
 
 
-class Enhancer(nn.Module):
-    """A network with the front-end around it.
+class Enhancer(nn.Module, ABC):
+    """A network with all that it needs to hear recordings of an array.
 
     Args:
-        net: see :class:`Net`; built for ``len(mics)`` microphones.
-        stft: the transform.
-        features: what the network sees.
+        net: the network, built for ``len(mics)`` microphones.
+        stft: the grid in which estimates are looked at; for networks in the spectrum, also that of the network.
         geometry: the whole array that recordings come from.
         mics: channels of the array that the network hears.
         ref_mic: channel of the array at which speech is estimated; one of ``mics``.
@@ -73,14 +54,7 @@ class Enhancer(nn.Module):
     """
 
     def __init__(
-        self,
-        net: nn.Module,
-        stft: Stft,
-        features: Features,
-        geometry: ArrayGeometry,
-        mics: list[int],
-        ref_mic: int,
-        sample_rate: int,
+        self, net: nn.Module, stft: Stft, geometry: ArrayGeometry, mics: list[int], ref_mic: int, sample_rate: int
     ) -> None:
         super().__init__()
         check_mics(mics, geometry.n_mics)
@@ -89,30 +63,96 @@ class Enhancer(nn.Module):
         if sample_rate < 1:
             raise ValueError(f"sample_rate: expected a positive number of Hz, got {sample_rate}")
         self.net: Any = net
-        self.stft, self.features = stft, features
-        self.geometry, self.mics, self.ref_mic, self.sample_rate = geometry, mics, ref_mic, sample_rate
+        self.stft, self.geometry = stft, geometry
+        self.mics, self.ref_mic, self.sample_rate = mics, ref_mic, sample_rate
 
     @property
+    @abstractmethod
     def causal(self) -> bool:
-        """Whether no output frame depends on a later input frame."""
-        return bool(self.net.causal and self.features.causal)
+        """Whether there is a form that works on a stream: :meth:`push`."""
+
+    @property
+    @abstractmethod
+    def block_samples(self) -> int:
+        """Samples that a stream comes in multiples of."""
+
+    @property
+    @abstractmethod
+    def delay_samples(self) -> int:
+        """By how many samples what :meth:`push` gives is later than what it takes."""
+
+    @property
+    def latency_samples(self) -> int:
+        """Algorithmic latency: sample n depends on none from n + ``latency_samples`` on."""
+        return self.block_samples + self.delay_samples
+
+    @abstractmethod
+    def estimate(self, wave: Tensor, taps: Taps) -> tuple[Tensor, Tensor]:
+        """The estimates for whole utterances.
+
+        Args:
+            wave: (batch, len(mics), n_samples).
+            taps: receives the features of the network.
+
+        Returns:
+            (batch, n_samples), and its spectrum, complex (batch, 1, freq, frame).
+        """
+
+    @abstractmethod
+    def initial_state(self, n_batch: int = 1) -> Any:
+        """State of :meth:`push` before the first sample."""
+
+    @abstractmethod
+    def push(self, wave: Tensor, state: Any) -> tuple[Tensor, Any]:
+        """Enhances the next samples of a stream; chained calls equal :meth:`forward`.
+
+        Args:
+            wave: (batch, len(mics), a multiple of ``block_samples``).
+            state: what the call before returned.
+
+        Returns:
+            (batch, as many samples): the estimate of what came ``delay_samples`` earlier, and the state.
+
+        Raises:
+            ValueError: the enhancer is not causal, or another number of samples.
+        """
+
+    @abstractmethod
+    def macs(self, n_samples: int) -> int:
+        """Multiply-accumulates of the network for an utterance; transforms not included."""
 
     @property
     def tap_channels(self) -> dict[str, int]:
         """Channels of every tap, known before any data."""
-        return {**self.net.tap_channels, "spec": 2}
+        return {**self.net.tap_channels, "spec": 2, "wave": 1}
 
     def output_meaning(self, tap: str) -> tuple[str, tuple[int, ...], int] | None:
         """What a tap holds, of which microphones, to estimate speech at which; None for features inside the network.
 
         Where the answers of two enhancers are equal, their channels correspond.
         """
-        if tap == "spec":
-            return "estimate", (self.ref_mic,), self.ref_mic
+        if tap in ("spec", "wave"):
+            return tap, (self.ref_mic,), self.ref_mic
         if tap not in self.net.output_taps:
             return None
         mics = (self.ref_mic,) if self.tap_channels[tap] == 2 else tuple(self.mics)
         return self.net.output_taps[tap], mics, self.ref_mic
+
+    def tap_of_target(self, tap: str, wave: Tensor) -> Tensor:
+        """What a perfect estimate would leave in ``spec`` or ``wave``.
+
+        Args:
+            tap: one of the two.
+            wave: the clean target at the reference microphone, (batch, n_samples).
+
+        Raises:
+            ValueError: any other tap: nobody knows what a perfect network has inside.
+        """
+        if tap == "wave":
+            return wave[:, None, None]
+        if tap == "spec":
+            return real_channels(self.stft(wave)[:, None])
+        raise ValueError(f"tap of the target: expected spec or wave, got {tap}")
 
     def describe(self) -> str:
         """Size and microphones, for people."""
@@ -132,36 +172,11 @@ class Enhancer(nn.Module):
         """
         if wave.shape[1] != self.geometry.n_mics:
             raise ValueError(f"wave: expected {self.geometry.n_mics} microphones, got {wave.shape[1]}")
-        spec = self.stft(wave[:, self.mics])
         taps = Taps()
-        mask = self.net(self.features(spec)[0], taps)
-        estimate = self._masked(mask, spec)
-        taps.keep("spec", real_channels(estimate))
-        return Enhanced(self.stft.inverse(estimate[:, 0], wave.shape[-1]), estimate, mask, taps)
-
-    def initial_state(self, n_batch: int = 1) -> tuple[Any, Any]:
-        """State of :meth:`step` before the first frame."""
-        features = self.features.initial_state(n_batch, self.device)
-        return features, self.net.initial_state(n_batch, self.stft.n_freqs, self.device)
-
-    def step(self, spec: Tensor, state: tuple[Any, Any]) -> tuple[Tensor, tuple[Any, Any]]:
-        """Enhances the next frames of a stream; chained steps equal :meth:`forward`.
-
-        Args:
-            spec: complex (batch, len(mics), freq, frame).
-            state: what the step before returned.
-
-        Returns:
-            Complex (batch, 1, freq, frame) and the state after the last frame.
-
-        Raises:
-            ValueError: the enhancer is not causal.
-        """
-        if not self.causal:
-            raise ValueError("step: expected a causal enhancer, got one that needs the whole segment")
-        features, features_state = self.features(spec, state[0])
-        mask, net_state = self.net.step(features, state[1])
-        return self._masked(mask, spec), (features_state, net_state)
+        estimate, spec = self.estimate(wave[:, self.mics], taps)
+        taps.keep("spec", real_channels(spec))
+        taps.keep("wave", estimate[:, None, None])
+        return Enhanced(estimate, spec, taps)
 
     @torch.inference_mode()
     def enhance(self, noisy: np.ndarray, sample_rate: int) -> np.ndarray:
@@ -186,36 +201,25 @@ class Enhancer(nn.Module):
             raise ValueError("recording: expected samples, got none")
         check_finite(noisy, "recording")
         wave = torch.from_numpy(noisy)
-        if len(wave) != self.geometry.n_mics:  # the microphones that are not heard may be anything
-            wave = wave.new_zeros(self.geometry.n_mics, wave.shape[1]).index_copy(0, torch.tensor(self.mics), wave)
+        heard = wave[self.mics] if len(wave) == self.geometry.n_mics else wave
         was_training = self.training
         self.eval()
         try:
-            return (self._enhance_causal(wave) if self.causal else self._enhance_pieces(wave)).numpy()
+            return (self._enhance_stream(heard) if self.causal else self._enhance_pieces(heard)).numpy()
         finally:
             self.train(was_training)
 
-    def _masked(self, mask: Tensor, spec: Tensor) -> Tensor:
-        """One mask on the reference microphone, or one each and their sum: (batch, 1, freq, frame)."""
-        if mask.shape[1] == 1:
-            ref = self.mics.index(self.ref_mic)
-            return mask * spec[:, ref : ref + 1]
-        return (mask * spec).sum(dim=1, keepdim=True)
-
-    def _enhance_causal(self, wave: Tensor) -> Tensor:
+    def _enhance_stream(self, wave: Tensor) -> Tensor:
         """Pieces with the state carried over: equal to one pass, in bounded working memory."""
-        hop, n_fft, n_samples = self.stft.hop_length, self.stft.n_fft, wave.shape[-1]
-        front, n_frames = n_fft - hop, self.stft.n_frames(n_samples)
-        frames_per_piece = max(1, int(CHUNK_SECONDS * self.sample_rate) // hop)
-        padded = torch.nn.functional.pad(wave[self.mics], (front, (n_frames - 1) * hop + n_fft - front - n_samples))
-        output = torch.zeros(padded.shape[-1])
-        state = self.initial_state()
-        for first in range(0, n_frames, frames_per_piece):
-            last = min(first + frames_per_piece, n_frames)
-            piece = padded[:, first * hop : (last - 1) * hop + n_fft].to(self.device)
-            estimate, state = self.step(self.stft.frames_to_spec(piece)[None], state)
-            output[first * hop : (last - 1) * hop + n_fft] += self.stft.overlap_add(estimate[0, 0]).cpu()
-        return output[front : front + n_samples]
+        block, n_samples = self.block_samples, wave.shape[-1]
+        n_blocks = -(-(n_samples + self.delay_samples) // block)
+        wave = torch.nn.functional.pad(wave, (0, n_blocks * block - n_samples))
+        size = max(1, int(CHUNK_SECONDS * self.sample_rate) // block) * block
+        state, pieces = self.initial_state(), []
+        for piece in wave.split(size, dim=-1):
+            estimate, state = self.push(piece[None].to(self.device), state)
+            pieces.append(estimate[0].cpu())
+        return torch.cat(pieces)[self.delay_samples :][:n_samples].clone()
 
     def _enhance_pieces(self, wave: Tensor) -> Tensor:
         """Overlapping pieces, cross-faded: for networks that see the future."""
@@ -230,7 +234,7 @@ class Enhancer(nn.Module):
                 fade[: len(ramp)] = ramp
             if first + size < n_samples:
                 fade[-len(ramp) :] = torch.minimum(fade[-len(ramp) :], ramp.flip(0))
-            estimate = self.forward(piece[None].to(self.device)).wave[0].cpu()
+            estimate = self.estimate(piece[None].to(self.device), Taps())[0][0].cpu()
             output[first : first + size] += fade * estimate
             weight[first : first + size] += fade
         return output / weight
@@ -244,3 +248,9 @@ def check_channels(n_channels: int, enhancer: Enhancer, what: str) -> None:
         heard = "" if n_heard == n_mics else f", or {n_heard} (its microphones {enhancer.mics})"
         wanted = f"expected {n_mics} channels for the array {enhancer.geometry.name}{heard}"
         raise ValueError(f"{what}: {wanted}, got {n_channels}{turned}")
+
+
+def check_blocks(n_samples: int, block_samples: int) -> None:
+    """Raises ValueError unless a piece of a stream has whole blocks."""
+    if n_samples < 1 or n_samples % block_samples:
+        raise ValueError(f"push: expected a positive multiple of {block_samples} samples, got {n_samples}")

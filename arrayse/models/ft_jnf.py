@@ -45,6 +45,8 @@ class FTJNF(nn.Module):
         ValueError: an unknown preset, or ``metzger`` that is not causal.
     """
 
+    domain = "spectrum"
+
     def __init__(
         self,
         n_mics: int,
@@ -58,7 +60,7 @@ class FTJNF(nn.Module):
             raise ValueError(f"preset: expected one of {', '.join(get_args(Preset))}, got {preset}")
         if preset == "metzger" and not causal:
             raise ValueError("causal: expected true for metzger, whose T-LSTM runs forwards only, got false")
-        self.n_mics, self.preset, self.causal = n_mics, preset, causal
+        self.n_mics, self.preset, self.causal, self.lookahead_frames = n_mics, preset, causal, 0
         self.n_masks = 1 if preset == "tesch" else n_mics
         freq_directions = 2 if preset == "tesch" else 1
         time_directions = 1 if causal else 2
@@ -109,10 +111,10 @@ class FTJNF(nn.Module):
             raise ValueError("step: expected a causal network, got one whose T-LSTM runs backwards too")
         return self._run(features, Taps(), state)
 
-    def macs_per_frame(self, n_freqs: int) -> int:
-        """Multiply-accumulates per frame: every weight is used once at every frequency, biases cost none."""
+    def macs(self, n_freqs: int, n_frames: int) -> int:
+        """Multiply-accumulates for an utterance: every weight is used once in every bin, biases cost none."""
         weights = (p.numel() for name, p in self.named_parameters() if "bias" not in name)
-        return n_freqs * sum(weights)
+        return n_frames * n_freqs * sum(weights)
 
     def _run(self, features: Tensor, taps: Taps, state: State | None) -> tuple[Tensor, State]:
         n_batch, _, n_freqs, n_frames = features.shape
