@@ -12,7 +12,7 @@ from annotated_types import Ge
 from torch import Tensor, nn
 
 MIN_ENERGY = 1e-8
-"""Energy under which a wave counts as silent; also keeps the ratio of SI-SDR away from 0 and infinity."""
+"""Energy under which a wave counts as silent; also keeps ratios of energies away from 0 and infinity."""
 
 
 class WaveMagnitudeL1(nn.Module):
@@ -42,7 +42,34 @@ class NegativeSiSdr(nn.Module):
         return -si_sdr_db(wave, target).mean()
 
 
-LOSSES = {"wave_magnitude_l1": WaveMagnitudeL1, "negative_si_sdr": NegativeSiSdr}
+class NegativeSnr(nn.Module):
+    """−10 log10(|s|² / |s − ŝ|²) in dB: as :class:`NegativeSiSdr`, but the level and the mean count.
+
+    A silent target gives 0: it teaches nothing.
+    """
+
+    def forward(self, wave: Tensor, spec: Tensor, target: Tensor, target_spec: Tensor) -> Tensor:
+        """Waves (batch, n_samples), spectra complex (batch, freq, frame) → one number."""
+        return -snr_db(wave, target).mean()
+
+
+class MagnitudeMse(nn.Module):
+    """mean(|S| − |Ŝ|)² over bins and frames.
+
+    The spectral mapping of Hao et al., Interspeech 2020 (arXiv 2005.14435). No bin's gradient depends on another bin.
+    """
+
+    def forward(self, wave: Tensor, spec: Tensor, target: Tensor, target_spec: Tensor) -> Tensor:
+        """Waves (batch, n_samples), spectra complex (batch, freq, frame) → one number."""
+        return (magnitude_of(target_spec) - magnitude_of(spec)).square().mean()
+
+
+LOSSES = {
+    "wave_magnitude_l1": WaveMagnitudeL1,
+    "negative_si_sdr": NegativeSiSdr,
+    "negative_snr": NegativeSnr,
+    "magnitude_mse": MagnitudeMse,
+}
 """The fixed table of supervised losses."""
 
 
@@ -59,4 +86,11 @@ def si_sdr_db(wave: Tensor, target: Tensor) -> Tensor:
     projection = scale[:, None] * target
     residual = (wave - projection).square().sum(-1)
     ratio = (projection.square().sum(-1) + MIN_ENERGY) / (residual + MIN_ENERGY)
+    return (10 * ratio.log10()).where(energy > MIN_ENERGY, 0.0)
+
+
+def snr_db(wave: Tensor, target: Tensor) -> Tensor:
+    """SNR in dB for each item: (batch, n_samples) twice → (batch,); 0 where the target is silent."""
+    energy = target.square().sum(-1)
+    ratio = (energy + MIN_ENERGY) / ((wave - target).square().sum(-1) + MIN_ENERGY)
     return (10 * ratio.log10()).where(energy > MIN_ENERGY, 0.0)

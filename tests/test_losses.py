@@ -3,13 +3,23 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 
 import pytest
 import torch
 from torch import Tensor, nn
 
 from arrayse.frontend.stft import Stft
-from arrayse.losses import LOSSES, NegativeSiSdr, WaveMagnitudeL1, magnitude_of, si_sdr_db
+from arrayse.losses import (
+    LOSSES,
+    MagnitudeMse,
+    NegativeSiSdr,
+    NegativeSnr,
+    WaveMagnitudeL1,
+    magnitude_of,
+    si_sdr_db,
+    snr_db,
+)
 from arrayse.metrics import si_sdr
 from tests.tiny import waves
 
@@ -60,6 +70,39 @@ def test_si_sdr_agrees_with_the_metric() -> None:
         assert float(got[item]) == pytest.approx(expected, abs=1e-3)
 
 
+@pytest.mark.parametrize("ratio_db", [-10.0, 0.0, 30.0])
+def test_snr_in_closed_form(ratio_db: float) -> None:
+    target, error = pair(1)[1], waves(1, 800, seed=1)
+    error = error * target.norm() / error.norm() * 10 ** (-ratio_db / 20)
+    assert float(snr_db(target + error, target)) == pytest.approx(ratio_db, abs=1e-4)
+
+
+@pytest.mark.parametrize(("gain", "expected"), [(0.0, 0.0), (0.5, 20 * math.log10(2)), (3.0, -20 * math.log10(2))])
+def test_snr_counts_the_level_and_the_mean_and_si_sdr_does_not(gain: float, expected: float) -> None:
+    target = pair(1)[1]
+    assert float(snr_db(gain * target, target)) == pytest.approx(expected, abs=1e-4)
+    if gain:
+        assert float(si_sdr_db(gain * target + 5.0, target)) > 60
+    assert float(snr_db(target + 1.0, target)) == pytest.approx(float(10 * target.square().mean().log10()), abs=1e-3)
+
+
+def test_magnitude_mse_in_closed_form() -> None:
+    spec, target_spec = torch.tensor([[[3 + 4j, 0j]]]), torch.tensor([[[1 + 0j, -2 + 0j]]])
+    wave = torch.zeros(1, 2)
+    assert float(MagnitudeMse()(wave, spec, wave, target_spec)) == pytest.approx((16.0 + 4.0) / 2)
+
+
+def test_magnitude_mse_sees_every_bin_by_itself() -> None:
+    spec, target_spec = (STFT(wave) for wave in pair(1))
+    spec.requires_grad_()
+    MagnitudeMse()(spec, spec, target_spec, target_spec).backward()
+    assert spec.grad is not None
+    whole = spec.grad[:, 3:8].clone()
+    spec.grad = None
+    (magnitude_of(spec) - magnitude_of(target_spec))[:, 3:8].square().mean().backward()
+    torch.testing.assert_close(whole, spec.grad[:, 3:8] * 5 / spec.shape[1])
+
+
 @pytest.mark.parametrize("loss", [build() for build in LOSSES.values()], ids=list(LOSSES))
 def test_the_loss_of_a_batch_is_the_mean_of_its_items(loss: nn.Module) -> None:
     wave, target = pair()
@@ -80,21 +123,25 @@ def test_silence_has_a_finite_gradient(loss: nn.Module, silent: str) -> None:
     assert torch.isfinite(wave.grad).all()
 
 
-def test_a_silent_target_counts_as_zero_decibels_and_teaches_nothing() -> None:
+@pytest.mark.parametrize(("loss", "ratio_db"), [(NegativeSiSdr(), si_sdr_db), (NegativeSnr(), snr_db)])
+def test_a_silent_target_counts_as_zero_decibels_and_teaches_nothing(
+    loss: nn.Module, ratio_db: Callable[[Tensor, Tensor], Tensor]
+) -> None:
     wave, target = pair()
     target[1] = 0
     wave.requires_grad_()
-    loss_of(NegativeSiSdr(), wave, target).backward()
+    loss_of(loss, wave, target).backward()
     assert wave.grad is not None
-    assert si_sdr_db(wave, target)[1] == 0
+    assert ratio_db(wave, target)[1] == 0
     assert not wave.grad[1].any()
     assert wave.grad[0].any()
 
 
-def test_a_perfect_estimate_has_a_finite_ratio_and_gradient() -> None:
+@pytest.mark.parametrize("loss", [NegativeSiSdr(), NegativeSnr()])
+def test_a_perfect_estimate_has_a_finite_ratio_and_gradient(loss: nn.Module) -> None:
     target = pair()[1]
     wave = target.clone().requires_grad_()
-    got = loss_of(NegativeSiSdr(), wave, target)
+    got = loss_of(loss, wave, target)
     got.backward()
     assert -120 < float(got.detach()) < -70
     assert wave.grad is not None

@@ -1,0 +1,51 @@
+"""``subband``: the student's magnitudes follow, bin by bin, those of the teacher of that band."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+import torch
+from torch import Tensor
+
+from arrayse.kd.base import DistillationLoss, Pair, whole_views
+
+
+class SubBand(DistillationLoss):
+    """mean(|Ŝ_S| − |Ŝ_T|)² over bins and frames of the estimated spectra.
+
+    Hao et al., "Sub-band Knowledge Distillation Framework for Speech Enhancement", Interspeech 2020 (arXiv
+    2005.14435): an elite teacher for each band, one general student for all. Bands do not overlap and cover the
+    spectrum, so that the sum over bands is this mean, each bin compared with the elite teacher of its band, when the
+    teacher is a :class:`arrayse.models.subband.SubBandLSTM` of several bands. With one of a single band it is the
+    control of the paper: a general teacher.
+
+    The paper's total, (1 − α)·MSE to the clean magnitude + α·MSE to the teacher's, is the schedule ``one_step`` with
+    ``supervised_weight`` 1 − α and the supervised loss ``magnitude_mse``.
+
+    Args:
+        pairs: channels of the student's and the teacher's tap.
+
+    Raises:
+        ValueError: taps that do not hold as many pairs of real and imaginary parts.
+    """
+
+    paper = "Hao et al. 2020, arXiv 2005.14435"
+    formulas: ClassVar[dict[str, str]] = {"": "mean_f (|Ŝ_f| − sg|T_f|)²"}
+    taps = ("spec",)
+
+    def __init__(self, pairs: list[Pair]) -> None:
+        super().__init__()
+        student, teacher = pairs[0].student, pairs[0].teacher
+        if student % 2 or student != teacher:
+            wanted = "as many real and imaginary parts on both sides"
+            raise ValueError(f"pairs: expected {wanted}, got {student} and {teacher} channels")
+        self.views = whole_views(1)
+
+    def forward(self, student: list[Tensor], teacher: list[Tensor]) -> Tensor:
+        """One tap each, (batch, 2·channel, freq, frame), real parts before imaginary ones → one number."""
+        return (_modulus(student[0]) - _modulus(teacher[0].detach())).square().mean()
+
+
+def _modulus(spec: Tensor) -> Tensor:
+    """(batch, 2·channel, freq, frame) → (batch, channel, freq, frame); its gradient is 0, not NaN, at 0."""
+    return torch.linalg.vector_norm(torch.stack(spec.chunk(2, dim=1)), dim=0)

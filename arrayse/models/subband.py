@@ -1,0 +1,159 @@
+"""The sub-band LSTM: every frequency by itself, from the magnitudes around it."""
+
+from __future__ import annotations
+
+from itertools import pairwise
+from typing import Annotated, Literal, get_args
+
+import torch
+from annotated_types import Ge
+from torch import Tensor, nn
+from torch.nn import functional
+
+from arrayse.frontend.bands import Split, band_edges
+from arrayse.models.magnitude_mask import LstmState, TimeLstms, magnitude_mask, magnitudes
+from arrayse.taps import Taps
+
+PART_LIMIT = 10.0
+"""Bound on each part of a complex mask."""
+
+Outputs = Literal[1, 2]
+
+State = tuple[LstmState, ...]
+"""State of every band, with (batch·bins of the band) rows."""
+
+
+class SubBandLSTM(nn.Module):
+    """LSTMs over time and a linear layer, applied to each bin with the magnitudes of its neighbours; causal.
+
+    Hao et al., "Sub-band Knowledge Distillation Framework for Speech Enhancement", Interspeech 2020 (arXiv
+    2005.14435). Sizes and input are our reconstruction; the defaults have 1,823,617 parameters with one microphone,
+    1,824,002 with two outputs. The input of a bin is, microphone by microphone, its magnitude and those of the
+    ``neighbours`` bins on either side; beyond the ends of the spectrum they are reflected.
+
+    With one band this is the general network of the paper. With several, each band has weights of its own, used for
+    its bins alone: all elite teachers in one network. Under a loss that is a sum over bins, such as ``magnitude_mse``,
+    no band's gradient depends on another band, so that training them at once is training each on its own band (but
+    for the norm of a gradient that is clipped). A loss on waves would join them.
+
+    Args:
+        n_mics: microphones that the network hears.
+        n_freqs: bins of the spectrum.
+        ref_channel: which of the microphones is masked.
+        sample_rate: Hz.
+        hidden: units of each LSTM.
+        n_layers: LSTMs over time.
+        neighbours: bins on either side that a bin is seen with.
+        outputs: 1: a magnitude, which becomes a real mask by :func:`magnitude_mask` and keeps the noisy phase;
+            2: real and imaginary part of a mask, each bounded to ±10.
+        n_bands: sets of weights.
+        split: how the bins are divided among them, see :func:`band_edges`.
+
+    Raises:
+        ValueError: more neighbours than bins to reflect, another number of outputs, or bands that are not possible.
+    """
+
+    domain = "spectrum"
+
+    def __init__(
+        self,
+        n_mics: int,
+        n_freqs: int,
+        ref_channel: int,
+        sample_rate: int,
+        hidden: Annotated[int, Ge(1)] = 384,
+        n_layers: Annotated[int, Ge(1)] = 2,
+        neighbours: Annotated[int, Ge(0)] = 15,
+        outputs: Outputs = 1,
+        n_bands: Annotated[int, Ge(1)] = 1,
+        split: Split = "uniform",
+    ) -> None:
+        super().__init__()
+        if neighbours >= n_freqs:
+            raise ValueError(f"neighbours: expected at most {n_freqs - 1} for {n_freqs} frequencies, got {neighbours}")
+        if outputs not in get_args(Outputs):
+            raise ValueError(f"outputs: expected 1 or 2, got {outputs}")
+        self.ref_channel, self.neighbours, self.outputs = ref_channel, neighbours, outputs
+        self.causal, self.lookahead_frames = True, 0
+        self.edges = band_edges(n_freqs, n_bands, split, sample_rate)
+        n_inputs = n_mics * (2 * neighbours + 1)
+        self.bands = nn.ModuleList(TimeLstms(n_inputs, hidden, n_layers, outputs) for _ in range(n_bands))
+        self.tap_channels = {
+            **{f"mid_{number}": hidden for number in range(1, n_layers + 1)},
+            **({"magnitude": 1} if outputs == 1 else {}),
+            "mask": 2,
+        }
+        self.output_taps = {"mask": "mask"}
+
+    def forward(self, features: Tensor, taps: Taps) -> Tensor:
+        """Mask for whole utterances.
+
+        Args:
+            features: (batch, 2·n_mics, freq, frame).
+            taps: receives ``mid_1``, … (LSTMs), ``magnitude`` (the estimate at the level of the features, before any
+                bound; not with two outputs) and ``mask``.
+
+        Returns:
+            Complex mask (batch, 1, freq, frame).
+
+        Raises:
+            ValueError: another number of frequencies.
+        """
+        return self._run(features, taps, None)[0]
+
+    def initial_state(self, n_batch: int, n_freqs: int, device: torch.device) -> State:
+        """State of the LSTMs before the first frame."""
+        sizes = [end - first for first, end in pairwise(self.edges)]
+        return tuple(
+            net.initial_state(n_batch * size, device)  # type: ignore[operator]
+            for net, size in zip(self.bands, sizes, strict=True)
+        )
+
+    def step(self, features: Tensor, state: State) -> tuple[Tensor, State]:
+        """Mask for the next frame or frames of a stream; chained steps equal :meth:`forward`.
+
+        Args:
+            features: (batch, 2·n_mics, freq, frame).
+            state: what the step before returned.
+
+        Returns:
+            Complex mask (batch, 1, freq, frame) and the state after the last frame.
+        """
+        return self._run(features, Taps(), state)
+
+    def macs(self, n_freqs: int, n_frames: int) -> int:
+        """Multiply-accumulates for an utterance; the same for any number of bands, since a bin has one."""
+        return n_freqs * n_frames * int(self.bands[0].macs())  # type: ignore[operator]
+
+    def _run(self, features: Tensor, taps: Taps, state: State | None) -> tuple[Tensor, State]:
+        if features.shape[2] != self.edges[-1]:
+            raise ValueError(f"features: expected {self.edges[-1]} frequencies, got {features.shape[2]}")
+        magnitude = magnitudes(features)
+        rows, after = self._rows(magnitude), []
+        layers: list[list[Tensor]] = []
+        for number, net in enumerate(self.bands):
+            of_band = rows[:, self.edges[number] : self.edges[number + 1]]  # b f t inputs
+            outputs, z, band_state = net(of_band.flatten(0, 1), None if state is None else state[number])
+            layers.append([x.unflatten(0, of_band.shape[:2]) for x in (*outputs, z)])
+            after.append(band_state)
+        *mids, z = [torch.cat(parts, dim=1).permute(0, 3, 1, 2) for parts in zip(*layers, strict=True)]  # b c f t
+        for number, mid in enumerate(mids, start=1):
+            taps.keep(f"mid_{number}", mid)
+        mask = self._mask(z, magnitude[:, self.ref_channel, None], taps)
+        taps.keep("mask", mask)
+        real, imag = mask.chunk(2, dim=1)
+        return torch.complex(real.contiguous(), imag.contiguous()), tuple(after)
+
+    def _rows(self, magnitude: Tensor) -> Tensor:
+        """Every bin with its neighbours: (batch, mic, freq, frame) → (batch, freq, frame, mic·(2·neighbours + 1))."""
+        padded = functional.pad(magnitude, (0, 0, self.neighbours, self.neighbours), mode="reflect")
+        windows = padded.unfold(2, 2 * self.neighbours + 1, 1)  # b mic f t neighbour
+        return windows.permute(0, 2, 3, 1, 4).flatten(start_dim=3)
+
+    def _mask(self, z: Tensor, reference: Tensor, taps: Taps) -> Tensor:
+        """Real and imaginary part, (batch, 2, freq, frame)."""
+        if self.outputs == 2:
+            return z.clamp(-PART_LIMIT, PART_LIMIT)
+        taps.keep("magnitude", z)
+        mask = magnitude_mask(z, reference)
+        return torch.cat([mask, torch.zeros_like(mask)], dim=1)
