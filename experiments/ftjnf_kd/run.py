@@ -10,14 +10,13 @@ from __future__ import annotations
 import argparse
 import subprocess
 import sys
-from dataclasses import dataclass
 from itertools import product
 from pathlib import Path
 
 import torch
 from rich.console import Console
 
-from arrayse.checkpoint import is_finished, load_enhancer
+from arrayse.checkpoint import load_enhancer
 from arrayse.config import read_config
 from arrayse.data import SceneReader, Share, valid_batches
 from arrayse.mixture import open_dataset
@@ -27,9 +26,13 @@ from arrayse.processes import Processes, keep_freed_memory
 from arrayse.teachers import cache_claims
 from arrayse.train import FitSettings, uses_bfloat16
 from arrayse.ui import count_bar
-from arrayse.verbs import run_evaluate, run_simulate, run_train
+from arrayse.verbs import run_simulate
 
 HERE = Path(__file__).parent
+sys.path.insert(0, str(HERE.parent))
+
+from shared.jobs import Job, evaluate_runs, run_jobs  # noqa: E402 (scripts without a package)
+
 RUNS = HERE / "runs"
 ARRAYS = ("compact_diamond", "circular")
 SEEDS = (0, 1, 2)
@@ -68,21 +71,6 @@ ALL_VIEWS = [
 ]
 
 
-@dataclass(frozen=True)
-class Job:
-    """One training.
-
-    Attributes:
-        verb: ``train`` or ``distill``.
-        run: folder.
-        arguments: of the verb.
-    """
-
-    verb: str
-    run: Path
-    arguments: list[str]
-
-
 def job(array: str, name: str, arguments: list[str], distils: bool = False) -> Job:
     """A training on the data of an array."""
     run = RUNS / array / name
@@ -116,14 +104,6 @@ def fewer_microphones() -> list[Job]:
     return jobs
 
 
-def train_one(task: Job) -> str:
-    """Runs a training to its end and returns its folder."""
-    if not (task.run.is_dir() and is_finished(task.run)):
-        values = read_config(task.verb, task.arguments)
-        run_train(values, lambda title, done, total, numbers: None, lambda line: None)
-    return str(task.run)
-
-
 @torch.no_grad()
 def fill_cache(array: str) -> str:
     """Writes all views of the teacher that any method takes, in one pass."""
@@ -147,23 +127,15 @@ def evaluate_students(array: str, size: str, workers: int) -> None:
     folder = RUNS / array
     runs = {path.name: path for path in sorted(folder.glob(f"{size}_*_s[0-9]"))}
     places = [f"data={HERE / 'data' / array}", f"out={folder / f'evaluation_{size}'}", f"workers={workers}"]
-    values = read_config("evaluate", [*places, "n_examples=0", "beamformers=[delay_and_sum,superdirective]"])
-    with count_bar(Console(), f"{array}, {size} students: test scenes") as progress:
-        run_evaluate(values, {"teacher": folder / "teacher", **runs}, progress)
-
-
-def run_jobs(title: str, jobs: list[Job], workers: int) -> None:
-    """Trains in parallel, one thread each."""
-    with count_bar(Console(), title) as progress:
-        progress(0, len(jobs))
-        for done, _ in enumerate(run_tasks(train_one, jobs, workers), start=1):
-            progress(done, len(jobs))
+    arguments = [*places, "beamformers=[delay_and_sum,superdirective]"]
+    evaluate_runs(f"{array}, {size} students: test scenes", {"teacher": folder / "teacher", **runs}, arguments)
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("pack", type=Path, help="folder with MANIFEST.csv")
     parser.add_argument("--workers", type=int, default=1 if torch.cuda.is_available() else available_cores())
+    parser.add_argument("--sizes", nargs="+", choices=list(SIZES), default=list(SIZES), help="of the students")
     arguments = parser.parse_args()
     for array in ARRAYS:
         places = [f"array={array}", f"out={HERE / 'data' / array}", f"workers={arguments.workers}"]
@@ -173,10 +145,10 @@ def main() -> None:
             run_simulate(values, progress, print)
     run_jobs("teachers", [job(array, "teacher", TEACHER) for array in ARRAYS], arguments.workers)
     print("teachers' outputs for", *run_tasks(fill_cache, ARRAYS, arguments.workers))
-    run_jobs("tiny students", students("tiny"), arguments.workers)
+    for size in arguments.sizes:
+        run_jobs(f"{size} students", students(size), arguments.workers)
     run_jobs("fewer microphones", fewer_microphones(), arguments.workers)
-    run_jobs("quarter students", students("quarter"), arguments.workers)
-    for size, array in product(SIZES, ARRAYS):
+    for size, array in product(arguments.sizes, ARRAYS):
         evaluate_students(array, size, arguments.workers)
     subprocess.run([sys.executable, str(HERE / "tables.py")], check=True)
 
