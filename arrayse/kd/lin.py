@@ -42,7 +42,9 @@ class Lin(DistillationLoss):
 
     def forward(self, student: list[Tensor], teacher: list[Tensor]) -> Tensor:
         """One tap each, (batch, channel, freq, frame) → one number."""
-        distance = (self.adapter(student[0]) - teacher[0]).abs().mean(dim=(1, 2, 3))
-        if self.form == "normalised":
-            distance = distance / spread(teacher[0])
-        return distance.mean()
+        return self.distance_map(student, teacher).mean()
+
+    def distance_map(self, student: list[Tensor], teacher: list[Tensor]) -> Tensor:
+        """What each bin adds to the mean: the same taps → (batch, freq, frame)."""
+        distance = (self.adapter(student[0]) - teacher[0]).abs().mean(dim=1)
+        return distance / spread(teacher[0])[:, None, None] if self.form == "normalised" else distance

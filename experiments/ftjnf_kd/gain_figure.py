@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from scores import MAIN_METRIC, METHODS, Cell, Results
+from shared.cells import MAIN_METRIC, Cell, Results
 
 from arrayse.report.text import decibels, metric_style
 
@@ -23,16 +24,21 @@ STEP = 0.28
 """Between the marks of two sizes in a row."""
 
 
-def draw_gain_kept(results: Results, path: Path) -> None:
+def draw_gain_kept(results: Results, order: Sequence[str], path: Path) -> None:
     """Gain kept at the SNR closest to 0 dB as SVG: a panel for each array, a row for each method, a mark for each size.
 
     A dotted line in the colour of a size marks its students without distillation and with equal training (restart).
+
+    Args:
+        results: the arrays.
+        order: methods from top to bottom; others come last.
+        path: of the picture.
     """
     import matplotlib
     from matplotlib.figure import Figure
 
     panels = {
-        f"{evaluation.array}, {decibels(evaluation.main_snr_db)} dB": [
+        f"{evaluation.group}, {decibels(evaluation.main_snr_db)} dB": [
             cell
             for cell in cells
             if cell.system.size and (cell.metric, cell.snr_db) == (MAIN_METRIC, evaluation.main_snr_db)
@@ -41,7 +47,7 @@ def draw_gain_kept(results: Results, path: Path) -> None:
     }
     drawn = [cell for cells in panels.values() for cell in cells]
     found = dict.fromkeys(cell.system.method for cell in drawn)
-    methods = [*(method for method in METHODS if method in found), *(name for name in found if name not in METHODS)]
+    methods = [*(method for method in order if method in found), *(name for name in found if name not in order)]
     sizes = sorted({cell.system.size for cell in drawn})
     with matplotlib.rc_context({"font.size": 8, "svg.hashsalt": "gain_kept"}):
         figure = Figure(figsize=(1 + 3 * len(panels), 1 + 0.26 * len(methods)), layout="constrained")

@@ -31,6 +31,7 @@ def balanced_weight(arguments: list[str], student: Path) -> float:
         Ratio of the mean norms, rounded to two figures.
     """
     values: dict[str, Any] = read_config("distill", arguments)
+    values["distill"]["cache"] = None  # whoever fills one claims it first
     dataset, settings = open_dataset(Path(values["data"])), FitSettings(**values["fit"])
     torch.manual_seed(0)
     objective = distillation_plan(values, load_enhancer(student), dataset, settings).phases[0].objective.train()
