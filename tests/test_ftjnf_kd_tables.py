@@ -85,8 +85,13 @@ def test_evaluations_of_an_array_add_up(out: Path, tmp_path: Path) -> None:
     assert sorted((tmp_path / "table.csv").read_text().splitlines()) == sorted(
         (out / "table.csv").read_text().splitlines()
     )
-    write_evaluation(tmp_path / "runs", "ring", {**shared, "noisy": 0.9}, name_of="evaluation_2")
-    assert "expected the scores of other evaluations, got others" in run(tmp_path / "runs", tmp_path).stderr
+    table = (tmp_path / "table.csv").read_text()
+    write_evaluation(tmp_path / "runs", "ring", {**shared, "noisy": 1.004}, name_of="evaluation_2")  # as by rounding
+    assert run(tmp_path / "runs", tmp_path).returncode == 0
+    assert (tmp_path / "table.csv").read_text() == table
+    for level in (1.006, 0.994):
+        write_evaluation(tmp_path / "runs", "ring", {**shared, "noisy": level}, name_of="evaluation_2")
+        assert "expected the scores of other evaluations, got others" in run(tmp_path / "runs", tmp_path).stderr
 
 
 @pytest.fixture(scope="module")

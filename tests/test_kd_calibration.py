@@ -59,13 +59,13 @@ def test_a_calibration_equals_the_slow_reference(
     assert float(built(student, teacher).detach()) == pytest.approx(expected, rel=1e-9)
 
 
+@pytest.mark.parametrize("n_freqs", [(5, 3, 8, 4), (8, 5, 2, 5)])
 @pytest.mark.parametrize("second", ["none", "batch", "frequency"])
-def test_layers_may_lie_in_different_grids_of_frequencies(second: str) -> None:
+def test_layers_may_lie_in_different_grids_of_frequencies(second: str, n_freqs: tuple[int, ...]) -> None:
     built = calibration(([3, 2], [4, 3]), second)
-    student = [feature(3, 0, 2), feature(2, 1, 2)[:, :, :3]]
-    teacher = [feature(4, 2, 2)[:, :, :2].repeat(1, 1, 4, 1), feature(3, 3, 2)]  # 5, 3, 8 and 5 bins
-    expected = slow_calibration(built, student, teacher)
-    assert float(built(student, teacher).detach()) == pytest.approx(expected, rel=1e-9)
+    wide = [x.repeat(1, 1, 2, 1)[:, :, :n] for x, n in zip(layers([3, 2, 4, 3], 0, 2), n_freqs, strict=True)]
+    expected = slow_calibration(built, wide[:2], wide[2:])
+    assert float(built(wide[:2], wide[2:]).detach()) == pytest.approx(expected, rel=1e-9)
 
 
 def test_neighbouring_frequencies_are_averaged_down() -> None:

@@ -58,9 +58,9 @@ class I2sTfckd(DistillationLoss):
     second stream ``batch``, as published, compares the items of a batch in a frame, two at least; ``frequency`` (ours)
     the frequencies of an utterance, without MLPs in either form, layers with more bins averaged down to the fewest.
 
-    The teacher never gets a gradient. Its fusion gets that of the loss between the sets, as in ``clskd``, and can so also
-    move towards the student: trained through α alone, against fixed targets, it ran away from the student and that loss
-    grew without end. The loss grows with the number of frames.
+    The teacher never gets a gradient. Its fusion gets that of the loss between the sets, as in ``clskd``, and so can
+    also move towards the student. Trained through α alone, against fixed targets, it ran away from the student, and
+    that loss grew without end. All of it grows with the number of frames.
 
     Args:
         pairs: channels of the taps of :func:`pairs_of` the sets, in that order.

@@ -32,7 +32,7 @@ def overview(results: Results, comparison: Comparison) -> list[str]:
         f"## Overview\n\n{first.description}: {scenes}.",
         f"**At {decibels(first.main_snr_db)} dB**",
         piped(overview_table(results, comparison, first.main_snr_db), N_LEFT),
-        f"**Mean over {', '.join(snr_db)} dB**, within each scene before anything else",
+        f"**Mean over {', '.join(snr_db)} dB**: the score of a scene is its mean over these SNRs",
         piped(overview_table(results, comparison, None), N_LEFT),
     ]
 
