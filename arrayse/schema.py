@@ -9,7 +9,7 @@ import dataclasses
 import inspect
 from collections.abc import Callable
 from pathlib import Path
-from typing import Annotated, Any, Literal, Union, get_args, get_origin, get_type_hints
+from typing import Annotated, Any, Literal, Union, get_type_hints
 
 from annotated_types import Ge, Le, Len, MinLen
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, create_model
@@ -23,6 +23,10 @@ from arrayse.losses import LOSSES
 from arrayse.metrics import METRICS
 from arrayse.mixture import SPLITS
 from arrayse.models import GIVEN, NETS
+from arrayse.schema_tree import locate as locate
+from arrayse.schema_tree import members_of as members_of
+from arrayse.schema_tree import tag_of as tag_of
+from arrayse.schema_tree import takes_text as takes_text
 from arrayse.train import FitSettings
 from simulate.recipe import Recipe
 
@@ -215,6 +219,20 @@ class ReportConfig(Strict):
     out: Place | None = None
 
 
+class PatchesConfig(Strict):
+    out: Place | None = None
+    n: Annotated[int, Ge(1)] = 3
+
+
+class ProfileConfig(Strict):
+    out: Place | None = None
+    array: Place | dict[str, Any] = "circular"
+    sample_rate: Annotated[int, Ge(8000), Le(48000)] = 16000
+    rtf: bool = True
+    seconds: Annotated[float, Ge(0.1), Le(60)] = 4.0
+    repeats: Annotated[int, Ge(1), Le(100)] = 3
+
+
 class EnhanceConfig(Strict):
     gain_db: Annotated[float, Ge(-60), Le(60)] = 0.0
 
@@ -235,6 +253,8 @@ SCHEMAS: dict[str, type[BaseModel]] = {
     "evaluate": EvaluateConfig,
     "enhance": EnhanceConfig,
     "report": ReportConfig,
+    "patches": PatchesConfig,
+    "profile": ProfileConfig,
     "verify": VerifyConfig,
     "benchmark": BenchmarkConfig,
     "array_show": ArrayShowConfig,
@@ -257,42 +277,3 @@ class ExplicitArray(ArrayKeys):
 PRESET_ARRAYS: dict[str, type[BaseModel]] = {
     name: create_model(name, __base__=(schema_of(preset, preset=name), ArrayKeys)) for name, preset in PRESETS.items()
 }
-
-
-def members_of(annotation: Any) -> list[type[BaseModel]]:
-    """The schemas that a field's type is made of."""
-    if inspect.isclass(annotation) and issubclass(annotation, BaseModel):
-        return [annotation]
-    return [member for part in get_args(annotation) for member in members_of(part)]
-
-
-def locate(schema: type[BaseModel], location: tuple[int | str, ...]) -> tuple[str, set[str]]:
-    """Where an error of pydantic lies as people write it, and the keys that may stand there.
-
-    Pydantic puts the tag of a chosen union member into the location; nobody writes that.
-    """
-    members, place, siblings = [schema], [], set(schema.model_fields)
-    for part in location:
-        chosen = [member for member in members if part == tag_of(member)]
-        if chosen:
-            members = chosen
-            continue
-        place.append(str(part) if str(part).isprintable() else ascii(part))
-        siblings = {key for member in members for key in member.model_fields}
-        fields = [m.model_fields[part] for m in members if isinstance(part, str) and part in m.model_fields]
-        if fields:
-            members = [member for field in fields for member in members_of(field.annotation)]
-    return ".".join(place), siblings
-
-
-def tag_of(schema: type[BaseModel]) -> str | None:
-    for field in schema.model_fields.values():
-        if get_origin(field.annotation) is Literal and len(get_args(field.annotation)) == 1:
-            return str(get_args(field.annotation)[0])
-    return None
-
-
-def takes_text(schema: type[BaseModel], key: str) -> bool:
-    """Whether a key of the top level takes text, which an override gives as it stands."""
-    field = schema.model_fields.get(key)
-    return field is not None and (field.annotation is str or str in get_args(field.annotation))

@@ -12,6 +12,7 @@ from torch import Tensor
 
 from arrayse.kd import METHODS
 from arrayse.kd.base import DistillationLoss, Pair
+from arrayse.kd.methods import build_loss
 from arrayse.kd.views import look
 from tests.tiny import VARIANTS
 
@@ -20,6 +21,9 @@ OF_OUTPUTS = ("magnitude", "subband", "dfkd", "dispatch", "i2s_tfckd")
 """Methods that do not compare any features: they have tests of their own."""
 EVERY = [case for case in VARIANTS if case[0] not in OF_OUTPUTS]
 """All methods between features of any channels, in all forms."""
+OF_FEATURES = [method for method in METHODS if method not in OF_OUTPUTS]
+CHANNELS = {"wave": 1, "spec": 2}
+"""Of the taps that every enhancer has."""
 
 
 def feature(n_channels: int, seed: int, n_items: int = 2) -> Tensor:
@@ -43,6 +47,13 @@ def build(method: str, student: list[Tensor], teacher: list[Tensor], **options: 
     with torch.random.fork_rng():
         torch.manual_seed(0)
         return constructor(pairs, **options).double()
+
+
+def declared(method: str, options: dict[str, Any]) -> DistillationLoss:
+    """Any method, as a config gives its options, for the taps that it compares unless told otherwise."""
+    names = METHODS[method].default_pairs(options)
+    pairs = [Pair(CHANNELS.get(student, 4), CHANNELS.get(teacher, 4)) for student, teacher in names]
+    return build_loss({**options, "name": method}, pairs)
 
 
 def value(built: DistillationLoss, student: list[Tensor], teacher: list[Tensor]) -> Tensor:

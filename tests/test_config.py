@@ -73,12 +73,47 @@ def test_a_section_that_names_another_class_is_replaced_whole() -> None:
     assert (same["freq_hidden"], same["time_hidden"]) == (256, 8)
 
 
+def test_a_loss_that_another_one_wraps_is_replaced_whole_too() -> None:
+    base = ["student", "dispatch_l2", "data=d", "out=o", "teacher=t"]
+    other = read_config("distill", [*base, "distill.terms.dispatch.loss.inner={name: dfkd, beta: 0.2}"])
+    inner = other["distill"]["terms"]["dispatch"]["loss"]["inner"]
+    assert (inner["name"], inner["beta"], inner["crossover"], "power" in inner) == ("dfkd", 0.2, "cumulative", False)
+    same = read_config("distill", [*base, "distill.terms.dispatch.loss.inner.power=l1"])
+    assert same["distill"]["terms"]["dispatch"]["loss"]["inner"]["power"] == "l1"
+    bare = read_config("distill", [*base, "distill.terms.dispatch.loss={name: lin}"])
+    assert bare["distill"]["terms"]["dispatch"]["loss"] == {"name": "lin", "form": "normalised"}
+
+
+def test_a_name_that_is_a_mere_label_replaces_nothing(tmp_path: Path) -> None:
+    (tmp_path / "rings.yaml").write_text("array: {preset: circular, n_mics: 7, name: ring}\n")
+    array = read_config("simulate", [str(tmp_path / "rings.yaml"), "out=o", "array.name=other"])["array"]
+    assert array == {"preset": "circular", "n_mics": 7, "name": "other"}
+
+
 def test_an_error_inside_a_distillation_term_names_its_place() -> None:
     with pytest.raises(ConfigError) as error:
         read_config(
             "distill", ["student", "lin_one_step", "data=d", "out=o", "teacher=t", "distill.terms.lin.loss.frm=paper"]
         )
     assert lines(error) == ["distill.terms.lin.loss.frm: expected a known key, got an unknown one: did you mean form?"]
+
+
+@pytest.mark.parametrize(
+    ("override", "message"),
+    [
+        ("inner.powr=l1", "inner.powr: expected a known key, got an unknown one: did you mean power?"),
+        ("inner.power=l3", "inner.power: expected one of l1, l2, got l3"),
+        ("inner.name=mask", "inner.name: expected one of lin, magnitude, dfkd, got mask"),
+        ("inner={power: l1, name: dfkd}", "inner.power: expected a known key, got an unknown one"),
+        ("inner=null", "inner: expected a valid dictionary"),
+        ("k=0", "k: expected a value greater than 0, got 0"),
+    ],
+)
+def test_an_error_inside_a_wrapped_loss_names_its_place(override: str, message: str) -> None:
+    base = ["student", "dispatch_l2", "data=d", "out=o", "teacher=t"]
+    with pytest.raises(ConfigError) as error:
+        read_config("distill", [*base, f"distill.terms.dispatch.loss.{override}"])
+    assert [line.startswith(f"distill.terms.dispatch.loss.{message}") for line in lines(error)] == [True]
 
 
 def test_types_are_strict() -> None:

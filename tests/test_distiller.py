@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import inspect
 from typing import Any
 
 import pytest
 import torch
 
+from arrayse.config import check_values
+from arrayse.frontend.features import real_channels
 from arrayse.geometry import circular, linear
 from arrayse.kd import METHODS, Distillation, Term, build_term, check_compatible
 from arrayse.kd.base import Pair
@@ -16,8 +19,11 @@ from arrayse.kd.views import look
 from arrayse.losses import WaveMagnitudeL1
 from arrayse.models import Enhancer
 from arrayse.objectives import Supervised
+from arrayse.schema import TermConfig
 from tests.tiny import VARIANTS, batch, distillation, enhancer, taught_by
 
+TRAINED = ("mask", "lin", "fused", "clskd", "feature_regression", "i2s_tfckd")
+"""Methods with weights of their own between networks of different microphones."""
 TAPS = "freq_lstm, time_lstm, linear, mask, spec, wave"
 
 
@@ -74,16 +80,16 @@ def test_the_equation_says_what_is_computed() -> None:
     assert objective.equation() == "loss = 0.25 WaveMagnitudeL1 + 0.75 (2 outputs + 0.5 rhythm)"
 
 
-@pytest.mark.parametrize(("method", "form"), VARIANTS)
-def test_only_the_student_and_its_adapters_learn(method: str, form: dict[str, str]) -> None:
+@pytest.mark.parametrize(("method", "arguments"), VARIANTS)
+def test_only_the_student_and_its_adapters_learn(method: str, arguments: dict[str, Any]) -> None:
     student, teacher = enhancer(mics=[0, 1], preset="metzger"), teacher_of(preset="metzger")
-    objective = distillation(student, teacher, method, supervised_weight=0.0, **form)
+    objective = distillation(student, teacher, method, supervised_weight=0.0, **arguments)
     objective(batch())["loss"].backward()
     learns = dict(objective.named_parameters())
     adapters = {name for name in learns if name.startswith("losses.")}
-    assert bool(adapters) == (method in ("mask", "lin", "fused", "clskd", "feature_regression"))
+    assert bool(adapters) == (method in TRAINED or arguments.get("inner") == {"name": "lin"})
     reached = {name for name, parameter in learns.items() if parameter.grad is not None and parameter.grad.any()}
-    last = METHODS[method].taps[-1]  # what comes after the tap that is compared has no part in the loss
+    last = METHODS[method].default_pairs(arguments)[-1][0]  # what comes after the last tap has no part in the loss
     behind = {"freq_lstm": ("time_lstm", "linear"), "time_lstm": ("linear",)}.get(last, ())
     assert reached == {name for name in learns if not any(part in name for part in behind)}
     assert all(parameter.grad is None and not parameter.requires_grad for parameter in teacher.parameters())
@@ -97,32 +103,51 @@ def test_the_teacher_is_neither_saved_nor_switched_to_training() -> None:
     assert not teacher.training
 
 
-@pytest.mark.parametrize("method", METHODS)
-def test_five_microphones_teach_two(method: str) -> None:
+@pytest.mark.parametrize(("method", "arguments"), VARIANTS)
+def test_five_microphones_teach_two(method: str, arguments: dict[str, Any]) -> None:
     student, teacher = enhancer(mics=[3, 1], preset="metzger"), teacher_of(preset="metzger")
-    got = distillation(student, teacher, method)(batch())
+    got = distillation(student, teacher, method, **arguments)(batch())
     assert torch.isfinite(got["loss"])
+    assert float(got[method].detach()) > 0
 
 
-def test_a_student_that_is_its_teacher_has_nothing_to_learn() -> None:
-    student, teacher, scenes = enhancer(), enhancer(), batch()
-    for method in set(METHODS) - {"clskd", "feature_regression"}:  # whose own weights stand between the two
-        assert float(distillation(student, teacher, method)(scenes)[method].detach()) == 0
+@pytest.mark.parametrize(("method", "arguments"), VARIANTS)
+def test_a_student_that_is_its_teacher_has_nothing_to_learn(method: str, arguments: dict[str, Any]) -> None:
+    """But where weights of the loss stand between the two."""
+    got = distillation(enhancer(), enhancer(), method, **arguments)(batch())[method].detach()
+    assert (float(got) == 0) == (method not in ("clskd", "feature_regression", "i2s_tfckd"))
 
 
-@pytest.mark.parametrize(("method", "form"), VARIANTS)
-def test_terms_are_computed_in_32_bits_under_autocast(method: str, form: dict[str, str]) -> None:
+@pytest.mark.parametrize(("method", "arguments"), VARIANTS)
+def test_a_config_computes_what_its_keys_and_the_defaults_say(method: str, arguments: dict[str, Any]) -> None:
+    """Also where a loss is wrapped around another, which has keys and defaults of its own."""
+    filled = dict(check_values(TermConfig, {"loss": {"name": method, **arguments}})["loss"])
+    assert filled.pop("name") == method
+    assert set(filled) == set(inspect.signature(METHODS[method]).parameters) - {"pairs"}
+    student, teacher, losses = enhancer(mics=[0, 1]), teacher_of(preset="metzger"), []
+    for options in (arguments, filled):
+        with torch.random.fork_rng():
+            torch.manual_seed(0)
+            losses.append(distillation(student, teacher, method, **options)(batch())[method])
+    assert torch.equal(*losses)
+
+
+@pytest.mark.parametrize(("method", "arguments"), VARIANTS)
+def test_terms_are_computed_in_32_bits_under_autocast(method: str, arguments: dict[str, Any]) -> None:
     """Gram matrices of 16 bits would leave gradients of noise between networks that resemble each other."""
     student, teacher = enhancer(mics=[0, 1], preset="metzger"), teacher_of(preset="metzger")
-    objective, scenes = distillation(student, teacher, method, **form), batch()
+    objective, scenes = distillation(student, teacher, method, **arguments), batch()
     with torch.autocast("cpu", torch.bfloat16):
         got = objective(scenes)[method]
         s, t = student(scenes.noisy).taps, teacher(scenes.noisy).taps
-    names = METHODS[method].taps
-    views = objective.losses[method].views
-    exact = objective.losses[method](*(look(views, [side[name].float() for name in names]) for side in (s, t)))
+    loss, target = objective.losses[method], scenes.target[:, student.ref_mic]
+    perfect = {"wave": target[:, None, None], "spec": real_channels(student.stft(target)[:, None])}
+    pairs = METHODS[method].default_pairs(arguments)
+    seen = [look(loss.views, [side[names[k]].float() for names in pairs]) for k, side in enumerate((s, t))]
+    if loss.target_views:
+        seen.append([perfect[pairs[view.tap][0]] for view in loss.target_views])
     assert got.dtype == torch.float32
-    torch.testing.assert_close(got, exact)
+    torch.testing.assert_close(got, loss(*seen))
 
 
 def test_validation_is_that_of_supervised_training() -> None:

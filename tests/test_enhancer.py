@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from arrayse.frontend.features import Features, real_channels
 from arrayse.frontend.stft import Stft
 from arrayse.geometry import circular
-from arrayse.models import SpectralEnhancer, build_enhancer
+from arrayse.models import NETS, SpectralEnhancer, build_enhancer
 from arrayse.models import enhancer as module
 from tests.tiny import FixedMask, description, enhancer, waves
 
@@ -197,7 +197,7 @@ def test_recordings_that_cannot_be_enhanced_are_refused() -> None:
         ({"mics": [0, 5]}, "mics: expected distinct channel numbers from 0 to 4"),
         ({"mics": [1, 1]}, "mics: expected distinct channel numbers from 0 to 4"),
         ({"mics": [1, 2], "ref_mic": 0}, r"ref_mic: expected one of the mics \[1, 2\], got 0"),
-        ({"name": "lstm"}, "model name: expected one of ft_jnf, got lstm"),
+        ({"name": "lstm"}, f"model name: expected one of {', '.join(NETS)}, got lstm"),
         ({"sample_rate": -1}, "frame_rate: expected a positive number"),
     ],
 )

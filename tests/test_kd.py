@@ -14,7 +14,8 @@ from arrayse.kd import METHODS
 from arrayse.kd.base import Pair
 from arrayse.kd.views import KINDS
 from arrayse.schema import schema_of
-from tests.kd_cases import EVERY, build, feature, loss, taps, value
+from tests.kd_cases import EVERY, OF_FEATURES, build, declared, feature, loss, taps, value
+from tests.tiny import VARIANTS
 
 OF_ITEMS = [case for case in EVERY if case[1].get("form") == "normalised" or case[0] in ("gram", "feature_regression")]
 MIXING = ("similarity_preserving", "clskd")
@@ -42,7 +43,7 @@ def test_methods_that_compare_items_have_nothing_to_say_about_one(method: str) -
     assert float(loss(method, student, teacher).detach()) > 1e-4
 
 
-@pytest.mark.parametrize("method", [name for name in METHODS if name not in MIXING])
+@pytest.mark.parametrize("method", [name for name in OF_FEATURES if name not in MIXING])
 def test_other_methods_work_with_one_item(method: str) -> None:
     student, teacher = taps(method, n_items=1)
     assert METHODS[method].min_items == 1
@@ -132,18 +133,25 @@ def test_silence_in_some_items_does_not_make_gradients_grow_in_32_bits(method: s
 
 
 @pytest.mark.parametrize("method", METHODS)
-def test_a_method_says_what_it_compares_and_where_it_was_published(method: str) -> None:
+def test_a_method_says_where_it_was_published(method: str) -> None:
     kind = METHODS[method]
-    student, teacher = taps(method)
-    views = build(method, student, teacher).views
-    assert {view.tap for view in views} == set(range(len(kind.taps)))
-    assert {view.kind for view in views} <= set(KINDS)
     assert any(char.isdigit() for char in kind.paper)
     assert kind.__doc__ is not None
     assert 0 < len(kind.__doc__.splitlines()[0]) <= 110  # printed in a list
 
 
-@pytest.mark.parametrize("method", [name for name, kind in METHODS.items() if kind.any_number])
+@pytest.mark.parametrize(("method", "options"), VARIANTS)
+def test_a_method_says_what_it_compares_and_computes(method: str, options: dict[str, Any]) -> None:
+    pairs = METHODS[method].default_pairs(options)
+    built = declared(method, options)
+    assert {view.tap for view in built.views} == set(range(len(pairs)))
+    assert {view.tap for view in built.target_views} <= set(range(len(pairs)))
+    assert {view.kind for view in (*built.views, *built.target_views)} <= set(KINDS)
+    assert built.formula() in METHODS[method].formulas.values()
+    assert built.min_items == (2 if method in MIXING else 1)
+
+
+@pytest.mark.parametrize("method", [name for name in OF_FEATURES if METHODS[name].any_number])
 def test_any_number_of_pairs_is_seen(method: str) -> None:
     for n_taps in (1, 3):
         student = [feature(3, k, 3) for k in range(n_taps)]
@@ -155,7 +163,7 @@ def test_any_number_of_pairs_is_seen(method: str) -> None:
             assert float(value(built, changed, teacher).detach()) != pytest.approx(before, rel=1e-6)
 
 
-@pytest.mark.parametrize("method", METHODS)
+@pytest.mark.parametrize("method", OF_FEATURES)
 def test_the_schema_takes_the_defaults_of_the_signature(method: str) -> None:
     schema = schema_of(METHODS[method], ("pairs",))
     student, teacher = taps(method)

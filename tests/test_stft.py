@@ -15,8 +15,11 @@ from arrayse.frontend.stft import Stft
 from tests.tiny import spectra, waves
 
 WINDOWS = ("sqrt_hann", "hann")
-GRIDS = ((4, 2), (16, 4), (30, 10), (64, 8), (128, 64), (9, 3))
-TRANSFORMS = [Stft(n_fft, hop, window) for n_fft, hop in GRIDS for window in WINDOWS]
+WHOLE = [(4, 2), (16, 4), (30, 10), (64, 8), (128, 64), (9, 3)]
+FILLED = [(16, 4, 2), (32, 24, 6), (64, 63, 21), (33, 32, 16), (512, 20, 10), (9, 8, 2)]
+"""(n_fft, win_length, hop_length) of frames that zeros fill up."""
+GRIDS = [*((n_fft, n_fft, hop) for n_fft, hop in WHOLE), *FILLED]
+TRANSFORMS = [Stft(n_fft, hop, window, win_length) for n_fft, win_length, hop in GRIDS for window in WINDOWS]
 
 
 @given(stft=st.sampled_from(TRANSFORMS), n_samples=st.integers(1, 400), seed=st.integers(0, 99))
@@ -26,9 +29,9 @@ def test_inverse_of_the_transform_is_the_wave(stft: Stft, n_samples: int, seed: 
 
 
 @pytest.mark.parametrize("window", WINDOWS)
-@pytest.mark.parametrize("hop_length", [256, 128, 64])
-def test_perfect_reconstruction_at_the_sizes_in_use(window: str, hop_length: int) -> None:
-    stft, wave = Stft(512, hop_length, window), waves(1, 3, 4001)
+@pytest.mark.parametrize(("win_length", "hop_length"), [(None, 256), (None, 128), (None, 64), (400, 100), (320, 160)])
+def test_perfect_reconstruction_at_the_sizes_in_use(window: str, hop_length: int, win_length: int | None) -> None:
+    stft, wave = Stft(512, hop_length, window, win_length), waves(1, 3, 4001)
     torch.testing.assert_close(stft.inverse(stft(wave), 4001), wave, rtol=0, atol=1e-6)
 
 
@@ -54,6 +57,27 @@ def test_inner_frames_are_those_of_torch_and_scipy(n_fft: int, hop_length: int, 
     np.testing.assert_allclose(ours.numpy(), of_scipy * float(analysis.sum()), rtol=0, atol=1e-5)
 
 
+@given(stft=st.sampled_from(TRANSFORMS), n_samples=st.integers(1, 200))
+def test_the_frames_are_just_those_that_cover_a_sample(stft: Stft, n_samples: int) -> None:
+    """As often as in the middle: win_length / hop_length times, the first sample and the last too."""
+    n_frames, hop = stft.n_frames(n_samples), stft.hop_length
+    ends = [(frame + 1) * hop for frame in range(n_frames)]
+    for sample in (0, n_samples - 1):
+        assert sum(end - stft.win_length <= sample < end for end in ends) == stft.win_length // hop
+    assert ends[-1] - stft.win_length < n_samples
+
+
+@given(stft=st.sampled_from(TRANSFORMS), frame=st.integers(0, 12))
+def test_a_frame_is_the_transform_of_its_samples_and_of_zeros_behind_them(stft: Stft, frame: int) -> None:
+    wave = waves(20 * stft.hop_length)
+    first = (frame + 1) * stft.hop_length - stft.win_length
+    samples = np.zeros(stft.n_fft)
+    for place in range(stft.win_length):
+        weight = np.sin(np.pi * place / stft.win_length) ** (1 if stft.kind == "sqrt_hann" else 2)
+        samples[place] = weight * float(wave[first + place]) if 0 <= first + place < len(wave) else 0
+    np.testing.assert_allclose(stft(wave)[:, frame].numpy(), np.fft.rfft(samples), rtol=0, atol=1e-5)
+
+
 @given(stft=st.sampled_from(TRANSFORMS), frame=st.integers(0, 20))
 def test_a_frame_sees_the_samples_before_its_end_and_none_later(stft: Stft, frame: int) -> None:
     end = (frame + 1) * stft.hop_length
@@ -71,9 +95,11 @@ def test_a_sample_is_whole_after_the_promised_latency(stft: Stft, n_frames: int)
     wave = waves(n_samples)
     known = stft(wave)
     known[:, n_frames:] = 0  # the frames that n_frames·hop_length samples of input do not give yet
-    whole = max(n_frames * stft.hop_length - (stft.n_fft - stft.hop_length), 0)
-    torch.testing.assert_close(stft.inverse(known, n_samples)[:whole], wave[:whole], rtol=0, atol=1e-6)
-    assert whole >= n_frames * stft.hop_length - stft.n_fft
+    whole = max(n_frames * stft.hop_length - (stft.win_length - stft.hop_length), 0)
+    got = stft.inverse(known, n_samples)
+    torch.testing.assert_close(got[:whole], wave[:whole], rtol=0, atol=1e-6)
+    if 0 < whole < n_samples:  # and no sooner: the newest sample of a frame has the least weight
+        assert (got[whole : whole + stft.hop_length] - wave[whole : whole + stft.hop_length]).abs().max() > 1e-5
 
 
 @given(
@@ -81,13 +107,13 @@ def test_a_sample_is_whole_after_the_promised_latency(stft: Stft, n_frames: int)
     cuts=st.lists(st.integers(1, 11), max_size=4, unique=True).map(sorted),
 )
 def test_chunks_of_frames_equal_the_whole(stft: Stft, cuts: list[int]) -> None:
-    n_frames, hop, n_fft = 12, stft.hop_length, stft.n_fft
-    padded = waves(2, n_fft + (n_frames - 1) * hop)
+    n_frames, hop, win_length = 12, stft.hop_length, stft.win_length
+    padded = waves(2, win_length + (n_frames - 1) * hop)
     whole_spec = stft.frames_to_spec(padded)
     whole_wave, added = stft.overlap_add(whole_spec), torch.zeros_like(padded)
     bounds = [0, *cuts, n_frames]
     for first, last in itertools.pairwise(bounds):
-        piece = slice(first * hop, (last - 1) * hop + n_fft)
+        piece = slice(first * hop, (last - 1) * hop + win_length)
         spec = stft.frames_to_spec(padded[:, piece])
         torch.testing.assert_close(spec, whole_spec[..., first:last], rtol=0, atol=1e-6)
         added[:, piece] += stft.overlap_add(spec)
@@ -113,10 +139,34 @@ def test_windows_are_no_part_of_the_weights() -> None:
     assert Stft(32, 16).state_dict() == {}
 
 
+@pytest.mark.parametrize("window", WINDOWS)
+def test_a_filled_transform_has_the_frames_of_the_short_one_between_its_bins(window: str) -> None:
+    """Twice the bins, of which every second is one of the transform without zeros."""
+    wave = waves(2, 500)
+    short, filled = Stft(32, 8, window), Stft(64, 8, window, 32)
+    assert torch.equal(filled.window, short.window)
+    torch.testing.assert_close(filled(wave)[:, ::2], short(wave), rtol=0, atol=1e-5)
+    assert filled(wave).shape == (2, 33, short.n_frames(500))
+
+
+def test_a_window_as_long_as_the_transform_need_not_be_named() -> None:
+    wave = waves(100)
+    assert Stft(16, 4).win_length == 16
+    assert torch.equal(Stft(16, 4, "hann", 16)(wave), Stft(16, 4, "hann")(wave))
+
+
 @pytest.mark.parametrize("hop_length", [0, -2, 3, 8, 16])
 def test_hops_that_leave_gaps_or_remainders_are_refused(hop_length: int) -> None:
-    with pytest.raises(ValueError, match="hop_length: expected a proper divisor of n_fft 8, got"):
+    with pytest.raises(ValueError, match=f"hop_length: expected a proper divisor of n_fft 8, got {hop_length}"):
         Stft(8, hop_length)
+    with pytest.raises(ValueError, match=f"hop_length: expected a proper divisor of win_length 8, got {hop_length}"):
+        Stft(32, hop_length, win_length=8)
+
+
+@pytest.mark.parametrize("win_length", [-8, 0, 3, 33, 64])
+def test_windows_that_do_not_fit_into_the_transform_are_refused(win_length: int) -> None:
+    with pytest.raises(ValueError, match=f"win_length: expected 4 to n_fft 32, got {win_length}"):
+        Stft(32, 1, win_length=win_length)
 
 
 def test_an_unknown_window_is_refused() -> None:

@@ -15,10 +15,14 @@ from arrayse.kd.cache import Origin, ViewCache, view_bytes
 from arrayse.kd.views import KINDS
 from arrayse.losses import WaveMagnitudeL1
 from arrayse.objectives import Batch
-from tests.tiny import VARIANTS, batch, distillation, enhancer
+from tests.tiny import VARIANTS, batch, distillation, enhancer, network
 
 ORIGIN = Origin("teacher" * 3, "data" * 4, "float32")
 VIEW = ("linear", "whole")
+ROUNDED = (5e-3, 0.02)
+"""What 16 bits may change a loss and a gradient by."""
+MOVED = (0.02, 0.06)
+"""That, where a frame or two of some 40 changes its crossover: the one that follows relative steps between quiet bins."""
 
 
 class Counting(LiveViews):
@@ -49,9 +53,10 @@ def test_cached_losses_and_gradients_are_live_ones_up_to_16_bits(
         losses.append(each(scenes)[method])
         losses[-1].backward()
         gradients.append(student.net.freq_lstm.weight_ih_l0.grad.clone())
-    torch.testing.assert_close(losses[1], losses[0], rtol=5e-3, atol=1e-5)
+    of_loss, of_gradient = MOVED if (method, arguments) == ("dfkd", {}) else ROUNDED
+    torch.testing.assert_close(losses[1], losses[0], rtol=of_loss, atol=1e-5)
     difference = (gradients[1] - gradients[0]).norm() / gradients[0].norm()
-    assert difference < 0.02
+    assert difference < of_gradient
     assert losses[1] == losses[2]
     assert torch.equal(gradients[1], gradients[2])
     assert len(live.asked) == 3  # once for each item, and never again
@@ -97,6 +102,16 @@ def test_the_size_foretold_is_the_size_on_disk(tmp_path: Path) -> None:
         (path,) = (tmp_path / f"{tap}.{kind}").iterdir()
         header = path.stat().st_size - view_bytes(kind, 6, n_freqs, n_frames)
         assert 0 < header < 400
+
+
+@pytest.mark.parametrize("kind", ["dccrn", "conv_tasnet", "dptnet", "fullband"])
+def test_the_size_foretold_is_that_of_features_in_any_grid(kind: str, tmp_path: Path) -> None:
+    """Waves, encodings and layers of halved frequencies do not lie in the grid of the STFT."""
+    scenes, cached = batch(n_items=1), CachedViews(LiveViews(network(kind)), ViewCache(tmp_path))
+    wanted = [(tap, "whole") for tap in cached.live.enhancer.tap_channels]
+    told = {view: cached.missing_bytes([view], {scenes.keys[0]: 1600}) for view in wanted}
+    assert told == {view: 2 * feature.numel() for view, feature in cached(scenes, wanted).items()}
+    assert cached.missing_bytes(wanted, {scenes.keys[0]: 1600, "longer": 3200}) > sum(told.values())
 
 
 @pytest.mark.parametrize("name", ["teacher", "data", "precision"])

@@ -234,6 +234,22 @@ def test_a_gradient_that_is_not_finite_changes_nothing(tmp_path: Path) -> None:
     assert float(student.weight.detach()) == 1.0
 
 
+def test_a_batch_with_nan_leaves_no_trace_in_running_statistics(tmp_path: Path) -> None:
+    """Batch norms average what they hear, losses count what they see: also that is nothing of a refused step."""
+
+    class Averaging(Toy):
+        """The student remembers the sum of all batches."""
+
+        def forward(self, batch: Batch) -> dict[str, Tensor]:
+            self.student.heard += batch.noisy.mean()
+            return super().forward(batch)
+
+    student = Student()
+    student.register_buffer("heard", torch.zeros(1))
+    run_toy(tmp_path, [Phase("p", Averaging(student, [1.0, 0.9]), 2)], ToyReader(bad=frozenset({"s2"})))
+    assert load_file(tmp_path / "model.safetensors")["heard"].tolist() == [4.0]  # good steps, two an epoch
+
+
 def test_a_validation_that_is_not_finite_stops_the_training(tmp_path: Path) -> None:
     with pytest.raises(RuntimeError, match="validation: expected a finite loss, got nan"):
         run_toy(tmp_path, [toy([math.nan])])

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from arrayse.geometry import ArrayGeometry, circular
 from arrayse.kd import METHODS, Distillation, LiveViews, Teacher, Term, build_term
 from arrayse.losses import WaveMagnitudeL1
-from arrayse.models import Enhancer, build_enhancer
+from arrayse.models import NETS, Enhancer, build_enhancer
 from arrayse.objectives import Batch
 from arrayse.taps import Taps
 
@@ -55,6 +55,52 @@ def enhancer(seed: int = 0, **arguments: Any) -> Enhancer:
     return built
 
 
+FILTERBANK = {"n_filters": 8, "win_length": 16, "bottleneck": 8, "hidden": 6}
+NETWORKS: dict[str, dict[str, Any]] = {
+    "ft_jnf": {"name": "ft_jnf", "freq_hidden": 5, "time_hidden": 4},
+    "ft_jnf both ways": {"name": "ft_jnf", "freq_hidden": 5, "time_hidden": 4, "causal": False},
+    "ft_jnf several masks": {"name": "ft_jnf", "preset": "metzger", "freq_hidden": 5, "time_hidden": 4},
+    "dccrn": {"name": "dccrn", "channels": [4, 6, 6], "lstm_hidden": 8, "lookahead_frames": 2},
+    "dccrn without look-ahead": {"name": "dccrn", "channels": [4, 6], "lstm_hidden": 8, "lookahead_frames": 0},
+    "conv_tasnet": {"name": "conv_tasnet", **FILTERBANK, "n_blocks": 2, "n_repeats": 2},
+    "conv_tasnet causal": {"name": "conv_tasnet", **FILTERBANK, "n_blocks": 2, "norm": "cLN", "causal": True},
+    "dptnet": {"name": "dptnet", **FILTERBANK, "n_layers": 2, "segment": 20, "n_heads": 2},
+    "dpdcrn": {"name": "dpdcrn", "channels": 8, "n_layers": 1, "n_heads": 2},
+    "dpdcrn causal": {"name": "dpdcrn", "channels": 8, "n_layers": 2, "causal": True, "attention_frames": 5},
+    "subband": {"name": "subband", "hidden": 6, "neighbours": 3},
+    "subband bands": {"name": "subband", "hidden": 6, "neighbours": 3, "n_bands": 2, "outputs": 2},
+    "fullband": {"name": "fullband", "hidden": 8},
+}
+"""Every network, some in several forms, with a few thousand weights."""
+
+
+def network_description(kind: str, mics: list[int] | None = None, ref_mic: int | None = None) -> dict[str, Any]:
+    """Arguments of :func:`build_enhancer` for one of :data:`NETWORKS` in an STFT whose frames are filled with zeros."""
+    net = NETWORKS[kind]
+    return {
+        "net": net,
+        "stft": {"n_fft": 64, "hop_length": 16, "win_length": 48},
+        "features": {} if NETS[net["name"]].domain == "time" else {"time_constant": 0.2},
+        "array": circular().to_dict(),
+        "mics": mics,
+        "ref_mic": ref_mic,
+        "sample_rate": 16000,
+    }
+
+
+def network(kind: str, mics: list[int] | None = None, ref_mic: int | None = None, seed: int = 0) -> Enhancer:
+    """One of :data:`NETWORKS` in eval mode, its masks far from constant."""
+    with torch.random.fork_rng():
+        torch.manual_seed(seed)
+        built = build_enhancer(**network_description(kind, mics, ref_mic))
+    with torch.no_grad():
+        for name, parameter in built.named_parameters():
+            parameter.mul_(2.0)
+            if name.endswith("linear.bias"):
+                parameter.add_(1.0)  # no magnitudes below 0, which have one mask whatever they are
+    return built.eval()
+
+
 def waves(*shape: int, seed: int = 0) -> Tensor:
     """White noise with a standard deviation of 0.1."""
     return 0.1 * torch.randn(*shape, generator=torch.Generator().manual_seed(seed))
@@ -80,15 +126,18 @@ def distillation(
     return Distillation(student, WaveMagnitudeL1(), [taught_by(teacher, [term])], supervised_weight)
 
 
+LSTMS, OUTPUTS = ["freq_lstm", "time_lstm"], ["linear", "mask"]
+SETS = {"sets": {"lstms": [LSTMS, LSTMS], "outputs": [OUTPUTS, OUTPUTS]}, "fusion_channels": 4}
 MORE: dict[str, list[dict[str, Any]]] = {
+    "dfkd": [{}, {"crossover": "absolute"}],
     "dispatch": [
         {"inner": {"name": "magnitude"}},
         {"inner": {"name": "dfkd"}, "mssp": True},
         {"inner": {"name": "lin"}},
     ],
-    "i2s_tfckd": [{"sets": {"encoder": [["freq_lstm"], ["freq_lstm"]], "decoder": [["linear"], ["linear"]]}}],
+    "i2s_tfckd": [SETS, {**SETS, "form": "fixed", "n_frames": 26}],  # those of :func:`batch`
 }
-"""Arguments that a method cannot do without."""
+"""Arguments that a method cannot do without, and others that change what it does."""
 
 VARIANTS = [
     (name, {**more, **({"form": form} if form in ("paper", "normalised") else {})})

@@ -1,4 +1,4 @@
-"""Commands about networks: train, distill, evaluate, report, enhance."""
+"""Commands about networks: train, distill, evaluate, report, enhance, profile, patches."""
 
 from __future__ import annotations
 
@@ -125,6 +125,65 @@ def report(
         raise ValueError(f"out: expected a name ending in .html, got {out}")
     page = build_report([Path(folder) for folder in folders], out)
     console.print(f"report: {escape(str(page))}")
+
+
+@app.command()
+def profile(
+    arguments: Annotated[
+        list[str] | None,
+        typer.Argument(
+            help="Named configs, YAML files, run folders (none: all of configs/model); seconds=, repeats=, rtf=false, "
+            "array=, out=FOLDER or FILE.md or FILE.csv; model.KEY=, mics= and the like change the networks of configs.",
+            metavar="[NAME|RUN|KEY=VALUE]...",
+        ),
+    ] = None,
+) -> None:
+    """Tell what networks cost: parameters, multiply-accumulates, latency, real-time factor on one core.
+
+    `arrayse profile tesch metzger model.freq_hidden=88 model.time_hidden=40 'mics=[0,1]'`
+
+    Without names it is the table of all named networks, in a few minutes; `rtf=false` does not time them.
+    """
+    from arrayse.config import read_config
+    from arrayse.profiling import run_profile, split_keys
+    from arrayse.report.costs import print_costs
+    from arrayse.ui import count_bar
+
+    names, overrides = split_arguments(arguments or [])
+    of_networks, others = split_keys(overrides)
+    values = read_config("profile", others)
+    with count_bar(console, "networks", transient=True) as progress:
+        profiles, paths = run_profile(values, names, of_networks, progress)
+    print_costs(profiles, values, console)
+    for path in paths:
+        console.print(f"table: {escape(str(path))}")
+
+
+@app.command()
+def patches(
+    run: Annotated[Path, typer.Argument(help="Run folder of a student that was distilled with dispatch or dfkd.")],
+    overrides: Annotated[
+        list[str] | None, typer.Argument(help="n=3 validation scenes, out=PAGE.html.", metavar="[n=N] [out=FILE]")
+    ] = None,
+) -> None:
+    """Draw where a student learns from its teacher: selected patches of dispatch, crossover of dfkd.
+
+    `arrayse patches runs/student n=5 out=patches.html`
+
+    The first validation scenes, as training hears them, with the best weights of the run; data and teacher have to be
+    where they were.
+    """
+    from arrayse.config import read_config
+    from arrayse.patches import draw_patches
+    from arrayse.ui import count_bar
+
+    values = read_config("patches", overrides or [])
+    out = Path(values["out"] or run / "patches.html")
+    if out.suffix != ".html":
+        raise ValueError(f"out: expected a name ending in .html, got {out}")
+    with count_bar(console, "scenes", transient=True) as progress:
+        page = draw_patches(run, values["n"], out, progress)
+    console.print(f"patches: {escape(str(page))}")
 
 
 def _list_methods() -> None:

@@ -29,7 +29,7 @@ from shared.jobs import Job, evaluate_runs, run_jobs  # noqa: E402
 
 FTJNF, RUNS = HERE.parent / "ftjnf_kd", HERE / "runs"
 DATA, FIVE_TEACHER = FTJNF / "data" / "circular", FTJNF / "runs" / "circular" / "teacher"
-SEEDS = {"single": (0, 1), "five": (0, 1, 2)}
+SEEDS = (0, 1)
 TEACHER = ["epochs=3", "fit.epoch_steps=400", "fit.learning_rate=1e-3"]
 STUDENT = ["epochs=6", "fit.epoch_steps=90", "fit.learning_rate=3e-3", "fit.draws=1"]
 FIVE = [
@@ -51,7 +51,7 @@ def teachers() -> list[Job]:
 def alone() -> list[Job]:
     """The small networks without a teacher."""
     jobs = []
-    for (kind, network), seed in product(NETWORKS.items(), SEEDS["single"]):
+    for (kind, network), seed in product(NETWORKS.items(), SEEDS):
         run = RUNS / kind / f"student_none_s{seed}"
         jobs.append(Job("train", run, single(network, [*network.student, *STUDENT, f"seed={seed}"], run)))
     return jobs
@@ -98,7 +98,8 @@ def weight_of(case: tuple[str, str]) -> tuple[tuple[str, str], float]:
 
 def weights(title: str, cases: list[tuple[str, str]], workers: int) -> dict[tuple[str, str], float]:
     """The weights of several systems."""
-    found = dict(run_tasks(weight_of, cases, workers))
+    unordered = dict(run_tasks(weight_of, cases, workers))
+    found = {case: unordered[case] for case in cases}
     print(title, ", ".join(f"{kind} {system} {weight:g}" for (kind, system), weight in found.items()))
     return found
 
@@ -115,12 +116,11 @@ def main() -> None:
     run_jobs("teachers", teachers(), workers)
     cases = [(kind, system) for kind, network in NETWORKS.items() for system in network.systems]
     found = weights("weights:", cases, workers)
-    jobs = [taught(*case, seed, found[case]) for seed in SEEDS["single"] for case in cases]
-    run_jobs("students with teachers", jobs, workers)
-    found = weights("weights:", [("ft_jnf", system) for system in FIVE_MICROPHONES], workers)
-    pairs = list(product(SEEDS["five"], FIVE_MICROPHONES))
-    five = [taught_by_five(system, seed, found["ft_jnf", system]) for seed, system in pairs]
-    run_jobs("students of five microphones", five, workers)
+    five = weights("weights:", [("ft_jnf", system) for system in FIVE_MICROPHONES], workers)
+    for seed in SEEDS:
+        run_jobs(f"students, seed {seed}", [taught(*case, seed, weight) for case, weight in found.items()], workers)
+        jobs = [taught_by_five(system, seed, weight) for (_, system), weight in five.items()]
+        run_jobs(f"students of five microphones, seed {seed}", jobs, workers)
     for kind in [*NETWORKS, "ft_jnf"]:
         folder = RUNS / kind
         runs = {path.name: path for path in sorted(folder.glob("*_s[0-9]"))}
