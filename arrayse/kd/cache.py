@@ -1,4 +1,4 @@
-"""Views of a teacher's features on disk: in 16 bits, a checksummed file for each item and view.
+"""Views of a teacher's features on disk: in 16 bits, waves in 32, a checksummed file for each item and view.
 
 A folder belongs to one teacher and one dataset. It is filled while students train, by any number of processes: a view
 is a function of the teacher's weights, the item and the precision of the computation.
@@ -23,8 +23,6 @@ from arrayse.kd.views import KINDS
 
 HEADER, FORMAT = "cache.json", 1
 CHECKSUM = "sha256"
-BYTES = 2
-"""Of a number."""
 
 
 @dataclass(frozen=True)
@@ -97,15 +95,16 @@ class ViewCache:
         return self._path(key, tap, kind).is_file()
 
     def write(self, key: str, tap: str, kind: str, view: Tensor) -> None:
-        """Keeps the view of an item, without a batch axis, in 16 bits.
+        """Keeps the view of an item, without a batch axis.
 
         Raises:
-            ValueError: numbers that 16 bits cannot hold, or that are not finite.
+            ValueError: numbers that the precision of the tap cannot hold, or that are not finite.
         """
-        largest = float(view.abs().max())
-        if not largest <= torch.finfo(torch.float16).max:
-            raise ValueError(f"{key} {tap}: expected numbers that 16 bits can hold, got up to {largest:g}")
-        rounded = view.detach().to("cpu", torch.float16).contiguous()
+        largest, precision = float(view.abs().max()), precision_of(tap)
+        if not largest <= torch.finfo(precision).max:
+            n_bits = torch.finfo(precision).bits
+            raise ValueError(f"{key} {tap}: expected numbers that {n_bits} bits can hold, got up to {largest:g}")
+        rounded = view.detach().to("cpu", precision).contiguous()
         content = save({"view": rounded}, {CHECKSUM: _checksum(rounded)})
         path = self._path(key, tap, kind)
         write_whole(path, lambda temporary: _write_bytes(temporary, content), durable=False)  # it has a checksum
@@ -134,9 +133,14 @@ class ViewCache:
         return self.folder / f"{tap}.{kind}" / f"{key}.safetensors"
 
 
-def view_bytes(kind: str, channels: int, n_freqs: int, n_frames: int) -> int:
-    """Bytes that a view of an item takes on disk, header aside."""
-    return BYTES * KINDS[kind](torch.empty(1, channels, n_freqs, n_frames, device="meta")).numel()
+def precision_of(tap: str) -> torch.dtype:
+    """16 bits would fill the empty bins of a wave's spectrum with rounding; features take them well."""
+    return torch.float32 if tap == "wave" else torch.float16
+
+
+def view_bytes(tap: str, kind: str, shape: tuple[int, ...]) -> int:
+    """Bytes that a view of an item takes on disk, header aside; ``shape`` of its tap without the batch axis."""
+    return precision_of(tap).itemsize * KINDS[kind](torch.empty(1, *shape, device="meta")).numel()
 
 
 def _short(value: Any) -> str:

@@ -42,6 +42,12 @@ class LiveViews:
         with torch.autocast(device.type, enabled=False):
             return {(tap, kind): KINDS[kind](taps[tap].float()) for tap, kind in wanted}
 
+    @torch.no_grad()
+    def tap_shapes(self, n_samples: int) -> dict[str, tuple[int, ...]]:
+        """Shape of every tap for an item of a length, without the batch axis, as the teacher makes it of silence."""
+        silence = torch.zeros(1, self.enhancer.geometry.n_mics, n_samples, device=self.enhancer.device)
+        return {tap: tuple(feature.shape[1:]) for tap, feature in self.enhancer(silence).taps.items()}
+
 
 class CachedViews:
     """Reads views from disk; what is not there yet is computed and written first.
@@ -58,12 +64,12 @@ class CachedViews:
 
     def missing_bytes(self, wanted: list[tuple[str, str]], n_samples: dict[str, int]) -> int:
         """Bytes that the cache grows by until it has the views of all items, given with their lengths in samples."""
-        enhancer, total = self.live.enhancer, 0
+        shapes = {length: self.live.tap_shapes(length) for length in set(n_samples.values())}
+        total = 0
         for tap, kind in wanted:
             there = self.cache.keys(tap, kind)
             for length, number in Counter(n for key, n in n_samples.items() if key not in there).items():
-                grid = (enhancer.stft.n_freqs, enhancer.stft.n_frames(length))
-                total += number * view_bytes(kind, enhancer.tap_channels[tap], *grid)
+                total += number * view_bytes(tap, kind, shapes[length][tap])
         return total
 
     def __call__(self, batch: Batch, wanted: list[tuple[str, str]]) -> Views:

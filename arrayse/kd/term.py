@@ -89,7 +89,8 @@ def check_grid(student: Stft, teacher: Stft, term: str) -> None:
         if expected != got:
             told.append(f"stft.{key} {expected} as the teacher has, got {got}")
     if told:
-        raise ValueError(f"{term} pairs: expected {', '.join(told)}: only losses on the tap wave compare any two networks")
+        hint = "only losses on the tap wave compare any two networks"
+        raise ValueError(f"{term} pairs: expected {', '.join(told)}: {hint}")
 
 
 def _pair(of_student: str, of_teacher: str, student: Any, teacher: Any) -> Pair:
