@@ -10,6 +10,7 @@ import pytest
 from omegaconf import OmegaConf
 
 from arrayse.config import config_root, read_array, read_config
+from arrayse.frontend.stft import Stft
 from arrayse.kd import build_term
 from arrayse.models import build_enhancer
 from arrayse.quickstart import TRAININGS
@@ -35,9 +36,8 @@ def kind_of(path: Path) -> str:
     if path.is_relative_to(config_root()):
         return path.parent.name
     keys = set(OmegaConf.load(path))
-    return next(
-        kind for key, kind in {"distill": "distill", "recipe": "simulate", "model": "train"}.items() if key in keys
-    )
+    kinds = {"distill": "distill", "recipe": "simulate", "model": "train", "fit": "train"}
+    return next(kind for key, kind in kinds.items() if key in keys)
 
 
 @pytest.mark.parametrize("name", [path.stem for path in sorted((config_root() / "simulate").glob("*.yaml"))])
@@ -62,7 +62,8 @@ def test_a_config_builds(path: Path) -> None:
         assert read_array(str(path)).n_mics >= 2
         return
     verb = "train" if kind == "model" else kind
-    base = ["student"] if kind == "distill" else []  # a distillation is merged after the config of its student
+    merged = kind == "distill" or (kind == "train" and "model" not in OmegaConf.load(path))
+    base = ["student"] if merged else []  # a distillation is merged after the config of its student
     values = read_config(verb, [*base, str(path), *NEEDED[kind]])
     if verb == "simulate":
         recipe_from(values["recipe"])
@@ -73,7 +74,18 @@ def test_a_config_builds(path: Path) -> None:
             build_enhancer(**describe(each, read_array("circular"), 16000)) for each in (values, deeper(values))
         )
         for name, term in values.get("distill", {}).get("terms", {}).items():
-            build_term(name, term["loss"], term["weight"], None, student, teacher)
+            pairs = term["pairs"] and [(pair[0], pair[1]) for pair in term["pairs"]]
+            built = build_term(name, term["loss"], term["weight"], pairs, student, teacher)
+            assert built.loss.formula()
+            assert_made_for_its_batches(term["loss"], values)
+
+
+def assert_made_for_its_batches(loss: dict[str, Any], values: dict[str, Any]) -> None:
+    """Losses with weights for every frame or item are made for those of the config."""
+    if loss.get("form") == "fixed":
+        n_samples = round(16000 * values["fit"]["seconds"])
+        assert loss["n_frames"] == Stft(**values["stft"]).n_frames(n_samples)
+        assert loss["batch_size"] in (None, values["fit"]["batch_size"])
 
 
 def deeper(values: dict[str, Any]) -> dict[str, Any]:

@@ -186,7 +186,7 @@ def test_threads_and_mode_are_as_before_whatever_happens(monkeypatch: pytest.Mon
 PROFILES = [
     Profile("a|b", Cost(1_206_786, 19.3e9, None, (0, 1)), Timing(1.234, 1.03)),
     Profile("c[red]", Cost(56_410, 9.4e8, 62.5, (3,)), Timing(0.1234, 4.0)),
-    Profile("d", Cost(100, 2e6, 1.0, (0,)), None),
+    Profile("a_name_of_so_many_letters", Cost(100, 2e6, 1.0, (0, 1, 2, 5, 4)), None),
 ]
 
 
@@ -194,7 +194,7 @@ def test_the_markdown_says_what_was_timed_on_less() -> None:
     rows = markdown_costs(PROFILES, VALUES).splitlines()
     assert rows[2] == r"| a\|b | 1.21 M | 19.3 G | no | utterance | 1.2 (1 s) | 0 1 |"
     assert rows[3] == "| c[red] | 56.4 k | 940 M | yes | 62.5 | 0.12 | 3 |"
-    assert rows[4] == "| d | 100 | 2 M | yes | 1 | – | 0 |"
+    assert rows[4] == "| a_name_of_so_many_letters | 100 | 2 M | yes | 1 | – | 0–2 5 4 |"
     assert "over an utterance of 4 s" in rows[6]
     assert "median of 3 passes over 4 s, or over the length in brackets, which takes 20 G MACs; torch " in rows[8]
     assert "brackets" not in markdown_costs(PROFILES[1:], VALUES)
@@ -203,7 +203,7 @@ def test_the_markdown_says_what_was_timed_on_less() -> None:
 
 def test_the_csv_has_unrounded_numbers() -> None:
     rows = list(csv.DictReader(io.StringIO(csv_costs(PROFILES))))
-    assert [row["network"] for row in rows] == ["a|b", "c[red]", "d"]
+    assert [row["network"] for row in rows] == ["a|b", "c[red]", "a_name_of_so_many_letters"]
     assert rows[0]["params"] == "1206786"
     assert (float(rows[0]["real_time_factor"]), float(rows[0]["seconds_timed"])) == (1.234, 1.03)
     assert (rows[0]["causal"], rows[0]["latency_ms"], rows[0]["mics"]) == ("false", "", "0 1")
@@ -214,5 +214,6 @@ def test_the_terminal_shows_the_same_and_no_name_becomes_markup() -> None:
     console = Console(width=80, file=io.StringIO(), color_system=None)
     print_costs(PROFILES, VALUES, console)
     told = console.file.getvalue()  # type: ignore[attr-defined]
-    assert all(name in told for name in ("a|b", "c[red]", "1.2 (1 s)", "utterance", "62.5"))
+    shown = ("a|b", "c[red]", "a_name_of_so_many_letter", "1.2 (1 s)", "utterance", "62.5", "0–2 5 4")
+    assert all(text in told for text in shown)
     assert max(map(len, told.splitlines())) <= 80

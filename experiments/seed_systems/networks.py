@@ -7,6 +7,9 @@ from dataclasses import dataclass, field
 WAVES = "stft={n_fft: 512, hop_length: 128, window: hann}"
 """The grid in which the estimates of networks in the time domain are looked at."""
 
+SLOW_IN_16_BITS = "fit.precision=float32"
+"""On CPUs: attention over short rows takes twice as long under bfloat16."""
+
 TERM = "distill={{schedule: one_step, supervised_weight: 0.5, terms: {{kd: {{weight: {weight}, loss: {loss}}}}}}}"
 
 LOSSES = {
@@ -108,13 +111,18 @@ NETWORKS = {
         systems=chosen("output", "dfkd", "dispatch_l2", "dispatch_dfkd"),
     ),
     "dptnet": Network(
-        common=["model={name: dptnet, n_filters: 64, win_length: 32, segment: 64}", WAVES, "loss={name: negative_snr}"],
+        common=[
+            "model={name: dptnet, n_filters: 64, win_length: 32, segment: 64}",
+            WAVES,
+            "loss={name: negative_snr}",
+            SLOW_IN_16_BITS,
+        ],
         teacher=["model.bottleneck=32", "model.hidden=32", "model.n_layers=2"],
         student=["model.bottleneck=16", "model.hidden=16", "model.n_layers=1"],
         systems=chosen("output", "dfkd"),
     ),
     "dpdcrn": Network(
-        common=["model.name=dpdcrn", "loss={name: wave_magnitude_l1, wave_weight: 1.0}"],
+        common=["model.name=dpdcrn", "loss={name: wave_magnitude_l1, wave_weight: 1.0}", SLOW_IN_16_BITS],
         teacher=["model.channels=16", "model.n_layers=2"],
         student=["model.channels=8", "model.n_layers=1"],
         systems={
