@@ -19,7 +19,8 @@ from pydantic import BaseModel, ValidationError
 
 from arrayse.files import one_line, write_text
 from arrayse.geometry import PRESETS, ArrayGeometry
-from arrayse.schema import PRESET_ARRAYS, SCHEMAS, ExplicitArray, locate, takes_text
+from arrayse.schema import PRESET_ARRAYS, SCHEMAS, ExplicitArray
+from arrayse.schema_tree import locate, takes_text
 
 
 class ConfigError(ValueError):
@@ -55,6 +56,10 @@ def find_config(name: str, group: str) -> Path:
     raise ConfigError(f"config: expected a YAML file or one of {choices}, got {name}{_did_you_mean(near)}")
 
 
+NAMED = ("model", "loss", "inner")
+"""Sections whose ``name`` says which class the others are arguments of."""
+
+
 def read_config(group: str, arguments: list[str]) -> dict[str, Any]:
     """Reads, merges and checks a configuration.
 
@@ -81,13 +86,13 @@ def read_config(group: str, arguments: list[str]) -> dict[str, Any]:
     return check_values(SCHEMAS[group], {**plain, **texts})
 
 
-def _merge(before: Any, after: Any) -> Any:
-    """Mappings key by key, all else replaced, also a mapping that names another class, which has other arguments."""
+def _merge(before: Any, after: Any, key: str = "") -> Any:
+    """Mappings key by key, all else replaced, also a section that names another class, which has other arguments."""
     if not isinstance(before, dict) or not isinstance(after, dict):
         return after
-    if "name" in before and after.get("name", before["name"]) != before["name"]:
+    if key in NAMED and after.get("name", before.get("name")) != before.get("name"):
         return after
-    return {**before, **{key: _merge(before.get(key), value) for key, value in after.items()}}
+    return {**before, **{name: _merge(before.get(name), value, name) for name, value in after.items()}}
 
 
 def read_array(array: str | dict[str, Any]) -> ArrayGeometry:

@@ -23,10 +23,6 @@ from arrayse.losses import LOSSES
 from arrayse.metrics import METRICS
 from arrayse.mixture import SPLITS
 from arrayse.models import GIVEN, NETS
-from arrayse.schema_tree import locate as locate
-from arrayse.schema_tree import members_of as members_of
-from arrayse.schema_tree import tag_of as tag_of
-from arrayse.schema_tree import takes_text as takes_text
 from arrayse.train import FitSettings
 from simulate.recipe import Recipe
 

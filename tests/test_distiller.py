@@ -140,7 +140,7 @@ def test_terms_are_computed_in_32_bits_under_autocast(method: str, arguments: di
     with torch.autocast("cpu", torch.bfloat16):
         got = objective(scenes)[method]
         s, t = student(scenes.noisy).taps, teacher(scenes.noisy).taps
-    loss, target = objective.losses[method], scenes.target[:, student.ref_mic]
+    loss, target = objective.teachers[0].terms[0].loss, scenes.target[:, student.ref_mic]
     perfect = {"wave": target[:, None, None], "spec": real_channels(student.stft(target)[:, None])}
     pairs = METHODS[method].default_pairs(arguments)
     seen = [look(loss.views, [side[names[k]].float() for names in pairs]) for k, side in enumerate((s, t))]

@@ -211,9 +211,9 @@ def test_the_csv_has_unrounded_numbers() -> None:
 
 
 def test_the_terminal_shows_the_same_and_no_name_becomes_markup() -> None:
-    console = Console(width=80, file=io.StringIO(), color_system=None)
-    print_costs(PROFILES, VALUES, console)
-    told = console.file.getvalue()  # type: ignore[attr-defined]
+    text = io.StringIO()
+    print_costs(PROFILES, VALUES, Console(width=80, file=text, color_system=None))
+    told = text.getvalue()
     shown = ("a|b", "c[red]", "a_name_of_so_many_letter", "1.2 (1 s)", "utterance", "62.5", "0–2 5 4")
-    assert all(text in told for text in shown)
+    assert all(each in told for each in shown)
     assert max(map(len, told.splitlines())) <= 80

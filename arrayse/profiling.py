@@ -1,0 +1,107 @@
+"""What the networks of named configs, YAML files and runs cost."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+from arrayse.checkpoint import load_enhancer
+from arrayse.config import ConfigError, config_root, find_config, read_array, read_config
+from arrayse.files import write_text
+from arrayse.geometry import ArrayGeometry
+from arrayse.models import Enhancer, build_enhancer
+from arrayse.profile import Profile, cost, real_time_factor
+from arrayse.report.costs import csv_costs, markdown_costs
+from arrayse.verbs import Values, describe
+
+OF_NETWORKS = ("model", "stft", "features", "mics", "ref_mic")
+"""Keys that change the networks of configs; all others say how they are looked at."""
+
+GROUPS = ("model", "train")
+"""Groups of named configs that hold a network."""
+
+
+def split_keys(overrides: list[str]) -> tuple[list[str], list[str]]:
+    """``key=value`` for the networks, and those for the profile."""
+    of_networks = [each for each in overrides if each.split("=")[0].split(".")[0] in OF_NETWORKS]
+    return of_networks, [each for each in overrides if each not in of_networks]
+
+
+def run_profile(
+    values: Values, names: list[str], overrides: list[str], progress: Callable[[int, int], None]
+) -> tuple[list[Profile], list[Path]]:
+    """Counts and times networks, and writes the table where ``out`` says.
+
+    Args:
+        values: of a profile config.
+        names: run folders, YAML files and named configs of networks; none: every config of the group ``model``.
+        overrides: ``key=value`` for the networks of configs, see :data:`OF_NETWORKS`.
+        progress: called with networks done and networks in all.
+
+    Returns:
+        A row for each name, and the files written.
+
+    Raises:
+        ValueError: a name that means nothing, a config that builds nothing, or an ``out`` of another kind.
+    """
+    paths, geometry = table_paths(values["out"]), read_array(values["array"])
+    names = names or named_networks()
+    enhancers = [_enhancer(name, overrides, geometry, values["sample_rate"]) for name in names]
+    profiles: list[Profile] = []
+    for name, enhancer in zip(names, enhancers, strict=True):
+        progress(len(profiles), len(names))
+        timing = real_time_factor(enhancer, values["seconds"], values["repeats"]) if values["rtf"] else None
+        profiles.append(Profile(name, cost(enhancer), timing))
+    progress(len(names), len(names))
+    for path in paths:
+        markdown = path.suffix == ".md"
+        write_text(path, markdown_costs(profiles, values) if markdown else csv_costs(profiles))
+    return profiles, paths
+
+
+def named_networks() -> list[str]:
+    """The named configs that replace a network, in alphabetical order."""
+    return sorted(path.stem for path in (config_root() / "model").glob("*.yaml"))
+
+
+def table_paths(out: str | None) -> list[Path]:
+    """Where the table goes: a file by its ending, or ``profile.md`` and ``profile.csv`` in a folder.
+
+    Raises:
+        ValueError: a file of another kind.
+    """
+    if out is None:
+        return []
+    path = Path(out)
+    if path.suffix in (".md", ".csv") and not path.is_dir():
+        return [path]
+    if path.suffix and not path.is_dir():
+        raise ValueError(f"out: expected a folder, or a name ending in .md or .csv, got {path}")
+    return [path / "profile.md", path / "profile.csv"]
+
+
+def _enhancer(name: str, overrides: list[str], geometry: ArrayGeometry, sample_rate: int) -> Enhancer:
+    """Of a run, or of a config, where loss, epochs and the like do not matter."""
+    folder = Path(name).expanduser()
+    if folder.is_dir():
+        if overrides:
+            raise ConfigError(f"{name}: expected no keys of a network for a run, which has its own, got {overrides[0]}")
+        return load_enhancer(folder)
+    path = _find(name)
+    try:
+        config = read_config("train", [str(path), *overrides, "data=unused", "out=unused"])
+        return build_enhancer(**describe(config, geometry, sample_rate))
+    except ValueError as error:
+        raise ConfigError("\n".join(f"{name}: {line}" for line in str(error).splitlines())) from None
+
+
+def _find(name: str) -> Path:
+    """The YAML file of a network."""
+    try:
+        path = find_config(name, "model")
+    except ConfigError as error:
+        raise ConfigError(f"profile: expected a run folder or a config, got {name}: no such folder\n{error}") from None
+    if path.is_relative_to(config_root()) and path.parent.name not in GROUPS:
+        wanted = f"expected a run folder, a YAML file or one of {', '.join(named_networks())}"
+        raise ConfigError(f"profile: {wanted}, got {path.parent.name}/{path.stem}")
+    return path
