@@ -2,23 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
-
-import torch
-
 from arrayse.provenance import provenance
-
-
-@contextmanager
-def one_thread() -> Iterator[None]:
-    """Lets torch compute with one thread; the simulator never uses more."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(before)
 
 
 def versions_line(repeats: int) -> str:

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from arrayse.benchmark.common import one_thread, versions_line
+from arrayse.benchmark.common import versions_line
 from arrayse.data import SceneReader, Share, epoch_batches
 from arrayse.kd import CachedViews, Distillation, LiveViews, Teacher, build_term
 from arrayse.kd.cache import ViewCache
@@ -20,6 +20,7 @@ from arrayse.mixture import Dataset, open_dataset
 from arrayse.models import Enhancer, build_enhancer
 from arrayse.objectives import Batch
 from arrayse.processes import keep_freed_memory
+from arrayse.profile import one_thread
 from arrayse.train import FitSettings, uses_bfloat16
 
 HEADER = "| method | live (ms a step) | cached (ms a step) | ratio |\n| --- | ---: | ---: | ---: |"

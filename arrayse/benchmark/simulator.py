@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from arrayse.benchmark.common import one_thread, versions_line
+from arrayse.benchmark.common import versions_line
 from arrayse.config import read_config
 from arrayse.data import collate
 from arrayse.fresh import FreshReader
@@ -19,6 +19,7 @@ from arrayse.losses import LOSSES
 from arrayse.mixture import Dataset
 from arrayse.models import build_enhancer
 from arrayse.objectives import Supervised
+from arrayse.profile import one_thread
 from arrayse.train import FitSettings, uses_bfloat16
 from simulate.benchmark import Line, memory_line, mixture_line, response_lines
 from simulate.corpus import Corpus, load_corpus
