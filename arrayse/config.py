@@ -90,7 +90,7 @@ def _merge(before: Any, after: Any, key: str = "") -> Any:
     """Mappings key by key, all else replaced, also a section that names another class, which has other arguments."""
     if not isinstance(before, dict) or not isinstance(after, dict):
         return after
-    if key in NAMED and after.get("name", before.get("name")) != before.get("name"):
+    if key in NAMED and "name" in before and after.get("name", before["name"]) != before["name"]:
         return after
     return {**before, **{name: _merge(before.get(name), value, name) for name, value in after.items()}}
 

@@ -56,7 +56,7 @@ def distillation_plan(values: Values, student: Enhancer, dataset: Dataset, setti
     """
     teachers = load_teachers(values, student, dataset, settings)
     section, loss, epochs = values["distill"], _loss(values), values["phase_epochs"]
-    _try_terms(student, loss, teachers, settings)
+    _try_terms(student, loss, teachers, settings, min(entry.n_samples for entry in dataset.entries("train")))
     try:
         alone, both = (Distillation(student, loss, teachers, a) for a in (0.0, section["supervised_weight"]))
     except ValueError as error:
@@ -74,27 +74,41 @@ def distillation_plan(values: Values, student: Enhancer, dataset: Dataset, setti
 
 
 @torch.no_grad()
-def _try_terms(student: Enhancer, loss: nn.Module, teachers: list[Teacher], settings: FitSettings) -> None:
+def _try_terms(
+    student: Enhancer, loss: nn.Module, teachers: list[Teacher], settings: FitSettings, shortest: int
+) -> None:
     """Computes every term once, on noise: what cannot be compared comes up before anything is written.
+
+    Args:
+        student: enhancer.
+        loss: supervised loss.
+        teachers: with their terms.
+        settings: what a batch is like.
+        shortest: samples of the shortest scene, which no crop is longer than.
 
     Raises:
         ConfigError: what a loss refuses, or features whose shapes it cannot join.
     """
-    n_items, n_samples = settings.batch_size // Processes().world, round(settings.seconds * student.sample_rate)
+    n_items = max(1, settings.batch_size // Processes().world)
+    n_samples = min(round(settings.seconds * student.sample_rate), shortest)
     generator, names = torch.Generator().manual_seed(0), [""] * n_items
     noisy, target = 0.1 * torch.randn(2, n_items, student.geometry.n_mics, n_samples, generator=generator)
     batch = Batch(noisy, target, names, torch.zeros(n_items), names)
-    for teacher, term in [(each, term) for each in teachers for term in each.terms]:
+    for teacher in teachers:
         live = teacher.source.live if isinstance(teacher.source, CachedViews) else teacher.source
-        one = Teacher(teacher.name, live, [term])
-        try:
-            Distillation(student, loss, [one], 0.0).eval()(batch)
-        except (ValueError, RuntimeError) as error:
-            pairs = ", ".join(f"{of_student} → {of_teacher}" for of_student, of_teacher in term.pairs)
-            told = f"expected taps that can be compared ({pairs}), got {one_line(error)}"
-            raise ConfigError(
-                f"distill.terms.{term.name}: {error if isinstance(error, ValueError) else told}"
-            ) from None
+        seen = live(batch, teacher.wanted())
+        for term in teacher.terms:
+            one = Teacher(teacher.name, lambda batch, wanted, seen=seen: seen, [term])
+            _try_term(Distillation(student, loss, [one], 0.0).eval(), term, batch)
+
+
+def _try_term(objective: Distillation, term: Term, batch: Batch) -> None:
+    try:
+        objective(batch)
+    except (ValueError, RuntimeError) as error:
+        pairs = ", ".join(f"{of_student} → {of_teacher}" for of_student, of_teacher in term.pairs)
+        told = f"expected taps that can be compared ({pairs}), got {one_line(error)}"
+        raise ConfigError(f"distill.terms.{term.name}: {error if isinstance(error, ValueError) else told}") from None
 
 
 def _phases(values: Values, steps: list[tuple[str, Objective]]) -> list[Phase]:

@@ -1,8 +1,9 @@
 """The one training loop, for supervised training and distillation alike: plain torch, exactly resumable.
 
 CPU, one GPU, or several processes started by torchrun: the same call. ``batch_size`` counts the items of a
-step over all processes, so that the number of processes does not change what is computed (but by losses that
-compare the items of a batch, as the ``paper`` Gram losses do: they see the items of one process).
+step over all processes, so that the number of processes does not change what is computed (but by batch norm and losses
+that compare the items of a batch, as the ``paper`` Gram losses do: they see the items of one process; histograms count
+those of the first).
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ import math
 import signal
 from collections.abc import Callable
 from contextlib import AbstractContextManager
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -187,6 +188,7 @@ class _Training:
     def _step(self, phase: Phase, batch: Batch) -> None:
         for group in self.optimizer.param_groups:
             group["lr"] = learning_rate(self.settings, phase, self.state, self.n_steps)
+        before = [buffer.clone() for buffer in self.objective.buffers()]
         with self._autocast():
             terms = self.module(batch)
         self.optimizer.zero_grad(set_to_none=True)
@@ -194,6 +196,8 @@ class _Training:
         parameters = self.optimizer.param_groups[0]["params"]
         norm = torch.nn.utils.clip_grad_norm_(parameters, self.settings.gradient_clip)
         if self.processes.any(not bool(torch.isfinite(norm) & torch.isfinite(terms["loss"]))):
+            for buffer, value in zip(self.objective.buffers(), before, strict=True):
+                buffer.copy_(value)
             self._refuse(phase)
             return
         self.optimizer.step()
@@ -233,6 +237,7 @@ class _Training:
 
     def _end_epoch(self, phase: Phase) -> None:
         state = self.state
+        rate = learning_rate(self.settings, phase, replace(state, step=state.step - 1), self.n_steps)
         measured = self._validate()
         if not math.isfinite(measured["loss"]):
             raise RuntimeError(f"validation: expected a finite loss, got {measured['loss']}")
@@ -244,7 +249,7 @@ class _Training:
             state.best = measured["loss"]
             if self.processes.rank == 0:
                 save_weights(self.run, self.student)
-        rate, averages = self.optimizer.param_groups[0]["lr"], self._averages()
+        averages = self._averages()
         state.epoch, state.total_epochs, state.step, state.sums = (
             state.epoch + 1,
             state.total_epochs + 1,

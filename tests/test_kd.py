@@ -151,6 +151,12 @@ def test_a_method_says_what_it_compares_and_computes(method: str, options: dict[
     assert built.min_items == (2 if method in MIXING else 1)
 
 
+def test_a_wrapped_loss_has_the_arguments_that_it_was_given() -> None:
+    built: Any = declared("dispatch", {"inner": {"name": "dfkd", "beta": 0.2, "n_fft": 256}, "k": 0.5, "n_bins": 3})
+    assert (built.inner.beta, built.inner.stft.n_fft, built.k) == (0.2, 256, 0.5)
+    assert declared("dispatch", {"inner": {"name": "lin", "form": "paper"}}).get_submodule("inner").form == "paper"
+
+
 @pytest.mark.parametrize("method", [name for name in OF_FEATURES if METHODS[name].any_number])
 def test_any_number_of_pairs_is_seen(method: str) -> None:
     for n_taps in (1, 3):

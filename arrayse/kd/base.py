@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any, ClassVar, Literal, NamedTuple, get_args
 
+import torch
 from torch import Tensor, nn
 
 from arrayse.kd.views import WHOLE, View
@@ -89,6 +90,30 @@ def adapter(pair: Pair) -> nn.Module:
     if pair.aligned and pair.student == pair.teacher:
         return nn.Identity()
     return nn.Conv2d(pair.student, pair.teacher, 1)
+
+
+def difference(student: Tensor, teacher: Tensor) -> Tensor:
+    """Student − teacher, of one shape: one frequency or frame is not compared with many.
+
+    Raises:
+        ValueError: other shapes.
+    """
+    if student.shape != teacher.shape:
+        expected, got = tuple(teacher.shape), tuple(student.shape)
+        raise ValueError(f"pairs: expected features of the shape {expected} as the teacher's, got {got}")
+    return student - teacher
+
+
+def modulus(parts: Tensor) -> Tensor:
+    """Absolute values of complex numbers, with a gradient of 0, not NaN, at 0.
+
+    Args:
+        parts: (batch, 2·channel, freq, frame), real parts before imaginary ones.
+
+    Returns:
+        (batch, channel, freq, frame).
+    """
+    return torch.linalg.vector_norm(torch.stack(parts.chunk(2, dim=1)), dim=0)
 
 
 def spread(teacher: Tensor) -> Tensor:

@@ -7,7 +7,7 @@ from typing import ClassVar
 import torch
 from torch import Tensor, nn
 
-from arrayse.kd.base import MIN_SPREAD, DistillationLoss, Form, Pair, check_choice, whole_views
+from arrayse.kd.base import MIN_SPREAD, DistillationLoss, Form, Pair, check_choice, difference, whole_views
 
 
 class FeatureRegression(DistillationLoss):
@@ -49,7 +49,7 @@ class FeatureRegression(DistillationLoss):
 
     def _error(self, mapped: Tensor, teacher: Tensor) -> Tensor:
         """One tap, (batch, channel, freq, frame) twice → (batch,)."""
-        error = (mapped - teacher).square().mean(dim=(1, 2, 3))
+        error = difference(mapped, teacher).square().mean(dim=(1, 2, 3))
         if self.form == "normalised":
             variance = teacher.var(dim=(2, 3), correction=0).mean(dim=1)
             error = error / variance.clamp_min(MIN_SPREAD**2)

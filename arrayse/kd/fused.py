@@ -7,7 +7,7 @@ from typing import ClassVar
 import torch
 from torch import Tensor
 
-from arrayse.kd.base import DistillationLoss, Form, Pair, check_choice
+from arrayse.kd.base import DistillationLoss, Form, Pair, check_choice, difference
 from arrayse.kd.lin import Lin
 from arrayse.kd.similarity import batch_gram, check_flows, relative_distance
 from arrayse.kd.views import WHOLE, Flow, Pool, View, cosines_kind, rows_kind
@@ -58,6 +58,6 @@ class Fused(DistillationLoss):
         lin = self.lin(student[-1:], teacher[-1:])
         lstms = list(zip(student[:-1], teacher[:-1], strict=True))
         if self.form == "paper":
-            return lin + torch.stack([(batch_gram(s) - batch_gram(t)).abs().mean() for s, t in lstms]).sum()
+            return lin + torch.stack([difference(batch_gram(s), batch_gram(t)).abs().mean() for s, t in lstms]).sum()
         relative = [relative_distance(s, t).mean() for s, t in lstms]
         return (2 * torch.stack(relative).mean() + lin) / 3  # each LSTM weighs as much as lin

@@ -6,7 +6,7 @@ from typing import ClassVar
 
 from torch import Tensor
 
-from arrayse.kd.base import DistillationLoss, Form, Pair, adapter, check_choice, spread, whole_views
+from arrayse.kd.base import DistillationLoss, Form, Pair, adapter, check_choice, difference, spread, whole_views
 
 
 class Lin(DistillationLoss):
@@ -46,5 +46,5 @@ class Lin(DistillationLoss):
 
     def distance_map(self, student: list[Tensor], teacher: list[Tensor]) -> Tensor:
         """What each bin adds to the mean: the same taps → (batch, freq, frame)."""
-        distance = (self.adapter(student[0]) - teacher[0]).abs().mean(dim=1)
+        distance = difference(self.adapter(student[0]), teacher[0]).abs().mean(dim=1)
         return distance / spread(teacher[0])[:, None, None] if self.form == "normalised" else distance

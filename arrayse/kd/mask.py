@@ -4,10 +4,19 @@ from __future__ import annotations
 
 from typing import ClassVar
 
-import torch
 from torch import Tensor
 
-from arrayse.kd.base import MIN_SPREAD, DistillationLoss, Form, Pair, adapter, check_choice, whole_views
+from arrayse.kd.base import (
+    MIN_SPREAD,
+    DistillationLoss,
+    Form,
+    Pair,
+    adapter,
+    check_choice,
+    difference,
+    modulus,
+    whole_views,
+)
 
 
 class Mask(DistillationLoss):
@@ -46,13 +55,8 @@ class Mask(DistillationLoss):
     def forward(self, student: list[Tensor], teacher: list[Tensor]) -> Tensor:
         """One tap each, (batch, 2·n_masks, freq, frame), real parts before imaginary ones → one number."""
         mask_student, mask_teacher = self.adapter(student[0]), teacher[0]
-        distance = _modulus(mask_student - mask_teacher).mean(dim=(1, 2, 3))
+        distance = modulus(difference(mask_student, mask_teacher)).mean(dim=(1, 2, 3))
         if self.form == "normalised":
             centre = mask_teacher.mean(dim=(2, 3), keepdim=True)
-            distance = distance / _modulus(mask_teacher - centre).mean(dim=(1, 2, 3)).clamp_min(MIN_SPREAD)
+            distance = distance / modulus(mask_teacher - centre).mean(dim=(1, 2, 3)).clamp_min(MIN_SPREAD)
         return distance.mean()
-
-
-def _modulus(mask: Tensor) -> Tensor:
-    """(batch, 2·n_masks, freq, frame) → (batch, n_masks, freq, frame); its gradient is 0, not NaN, at 0."""
-    return torch.linalg.vector_norm(torch.stack(mask.chunk(2, dim=1)), dim=0)

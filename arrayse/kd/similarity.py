@@ -7,7 +7,7 @@ from typing import ClassVar
 import torch
 from torch import Tensor
 
-from arrayse.kd.base import DistillationLoss, Form, Pair, check_choice
+from arrayse.kd.base import DistillationLoss, Form, Pair, check_choice, difference
 from arrayse.kd.views import Flow, Pool, View, cosines_kind, rows_kind
 
 MIN_VARIANCE = 1e-2
@@ -43,7 +43,7 @@ class GramLoss(DistillationLoss):
     def forward(self, student: list[Tensor], teacher: list[Tensor]) -> Tensor:
         """The views of one tap each: rows (batch, row, channel) or cosines (batch, row, row) → one number."""
         if self.form == "paper":
-            return (batch_gram(student[0]) - batch_gram(teacher[0])).abs().mean()
+            return difference(batch_gram(student[0]), batch_gram(teacher[0])).abs().mean()
         return torch.stack([relative_distance(s, t) for s, t in zip(student, teacher, strict=True)]).mean()
 
 
@@ -62,7 +62,7 @@ def batch_gram(rows: Tensor) -> Tensor:
 
 def gram_distance(student: Tensor, teacher: Tensor) -> Tensor:
     """Mean squared difference of the Grams of each utterance: (batch, row, row) twice → (batch,)."""
-    return (student - teacher).square().mean(dim=(1, 2))
+    return difference(student, teacher).square().mean(dim=(1, 2))
 
 
 def relative_distance(student: Tensor, teacher: Tensor) -> Tensor:

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from typing import ClassVar
 
-import torch
 from torch import Tensor
 
-from arrayse.kd.base import DistillationLoss, Pair, whole_views
+from arrayse.kd.base import DistillationLoss, Pair, difference, modulus, whole_views
 
 
 class SubBand(DistillationLoss):
@@ -43,9 +42,4 @@ class SubBand(DistillationLoss):
 
     def forward(self, student: list[Tensor], teacher: list[Tensor]) -> Tensor:
         """One tap each, (batch, 2·channel, freq, frame), real parts before imaginary ones → one number."""
-        return (_modulus(student[0]) - _modulus(teacher[0].detach())).square().mean()
-
-
-def _modulus(spec: Tensor) -> Tensor:
-    """(batch, 2·channel, freq, frame) → (batch, channel, freq, frame); its gradient is 0, not NaN, at 0."""
-    return torch.linalg.vector_norm(torch.stack(spec.chunk(2, dim=1)), dim=0)
+        return difference(modulus(student[0]), modulus(teacher[0].detach())).square().mean()

@@ -250,7 +250,10 @@ def check_channels(n_channels: int, enhancer: Enhancer, what: str) -> None:
         raise ValueError(f"{what}: {wanted}, got {n_channels}{turned}")
 
 
-def check_blocks(n_samples: int, block_samples: int) -> None:
-    """Raises ValueError unless a piece of a stream has whole blocks."""
+def check_push(enhancer: Enhancer, n_samples: int) -> None:
+    """Raises ValueError unless an enhancer takes a stream, and pieces of so many samples of it."""
+    if not enhancer.causal:
+        raise ValueError("push: expected a causal enhancer, got one that needs the whole utterance")
+    block_samples = enhancer.block_samples
     if n_samples < 1 or n_samples % block_samples:
         raise ValueError(f"push: expected a positive multiple of {block_samples} samples, got {n_samples}")

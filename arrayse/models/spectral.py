@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from arrayse.frontend.features import Features
 from arrayse.frontend.stft import Stft
 from arrayse.geometry import ArrayGeometry
-from arrayse.models.enhancer import Enhancer, check_blocks
+from arrayse.models.enhancer import Enhancer, check_push
 from arrayse.taps import Taps
 
 
@@ -123,7 +123,7 @@ class SpectralEnhancer(Enhancer):
 
     def push(self, wave: Tensor, state: Any) -> tuple[Tensor, Any]:
         """See :meth:`Enhancer.push`."""
-        check_blocks(wave.shape[-1], self.block_samples)
+        check_push(self, wave.shape[-1])
         before, begun, step_state = state
         samples, n_samples = torch.cat([before, wave], dim=-1), wave.shape[-1]
         estimate, step_state = self.step(self.stft.frames_to_spec(samples), step_state)

@@ -7,7 +7,7 @@ from typing import Any, Protocol
 import torch
 from torch import Tensor
 
-from arrayse.models.enhancer import Enhancer, check_blocks
+from arrayse.models.enhancer import Enhancer, check_push
 from arrayse.taps import Taps
 
 
@@ -68,7 +68,7 @@ class TimeDomainEnhancer(Enhancer):
 
     def push(self, wave: Tensor, state: Any) -> tuple[Tensor, Any]:
         """See :meth:`Enhancer.push`."""
-        check_blocks(wave.shape[-1], self.block_samples)
+        check_push(self, wave.shape[-1])
         estimate, state = self.net.step(wave, state)
         return estimate, state
 
