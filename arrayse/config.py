@@ -59,6 +59,9 @@ def find_config(name: str, group: str) -> Path:
 NAMED = ("model", "loss", "inner")
 """Sections whose ``name`` says which class the others are arguments of."""
 
+OF_NETWORK = ("stft", "features", "loss")
+"""Sections that belong to a network."""
+
 
 def read_config(group: str, arguments: list[str]) -> dict[str, Any]:
     """Reads, merges and checks a configuration.
@@ -80,10 +83,19 @@ def read_config(group: str, arguments: list[str]) -> dict[str, Any]:
         layers = [_load_file(find_config(name, group)) for name in files]
         plain: dict[str, Any] = {}
         for layer in [*layers, OmegaConf.from_dotlist(values)]:
-            plain = _merge(plain, OmegaConf.to_container(layer, resolve=False))
+            plain = _merged(plain, OmegaConf.to_container(layer, resolve=False))
     except (OmegaConfBaseException, yaml.YAMLError) as error:
         raise ConfigError(f"config: expected key=value pairs and YAML mappings, got {one_line(error)}") from None
     return check_values(SCHEMAS[group], {**plain, **texts})
+
+
+def _merged(before: dict[str, Any], after: Any) -> dict[str, Any]:
+    """A config with one that comes after it; another network comes without what belonged to the one before."""
+    names = [layer["model"].get("name") if isinstance(layer.get("model"), dict) else None for layer in (before, after)]
+    if None not in names and names[0] != names[1]:
+        before = {key: value for key, value in before.items() if key not in OF_NETWORK}
+    merged: dict[str, Any] = _merge(before, after)
+    return merged
 
 
 def _merge(before: Any, after: Any, key: str = "") -> Any:

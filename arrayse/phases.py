@@ -73,6 +73,10 @@ def distillation_plan(values: Values, student: Enhancer, dataset: Dataset, setti
     return Plan(_phases(values, steps), teachers)
 
 
+TRIED_SECONDS = 0.5
+"""Length of the noise that losses of no fixed sizes are tried on."""
+
+
 @torch.no_grad()
 def _try_terms(
     student: Enhancer, loss: nn.Module, teachers: list[Teacher], settings: FitSettings, shortest: int
@@ -89,8 +93,11 @@ def _try_terms(
     Raises:
         ConfigError: what a loss refuses, or features whose shapes it cannot join.
     """
-    n_items = max(1, settings.batch_size // Processes().world)
-    n_samples = min(round(settings.seconds * student.sample_rate), shortest)
+    losses = [term.loss for teacher in teachers for term in teacher.terms]
+    n_items, seconds = max((loss.min_items for loss in losses), default=1), min(TRIED_SECONDS, settings.seconds)
+    if any(loss.fixed_sizes for loss in losses):
+        n_items, seconds = max(1, settings.batch_size // Processes().world), settings.seconds
+    n_samples = min(round(seconds * student.sample_rate), shortest)
     generator, names = torch.Generator().manual_seed(0), [""] * n_items
     noisy, target = 0.1 * torch.randn(2, n_items, student.geometry.n_mics, n_samples, generator=generator)
     batch = Batch(noisy, target, names, torch.zeros(n_items), names)

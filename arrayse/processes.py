@@ -58,6 +58,11 @@ class Processes:
         """The mean of a number over all processes."""
         return self.sum(value) / self.world
 
+    def share(self, tensors: list[torch.Tensor]) -> None:
+        """Gives every process the values of the first one, in place."""
+        for tensor in tensors if self.world > 1 else []:
+            distributed.broadcast(tensor, 0)
+
     def wait(self) -> None:
         """Returns when every process has come here."""
         self.sum(0.0)

@@ -270,6 +270,9 @@ class _Training:
     def _validate(self) -> dict[str, float]:
         """Means over the validation scenes of all processes."""
         self.objective.eval()
+        self.processes.share(
+            list(self.objective.buffers())
+        )  # running statistics: all validate what the first one saves
         sums: dict[str, Tensor] = {}
         batch_size, entries = self.settings.batch_size, self.valid_entries
         n_batches = -(-len(entries[self.share.rank :: self.share.world]) // batch_size)

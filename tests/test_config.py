@@ -74,6 +74,12 @@ def test_a_section_that_names_another_class_is_replaced_whole() -> None:
     assert (same["freq_hidden"], same["time_hidden"]) == (256, 8)
 
 
+def test_a_section_without_a_name_so_far_keeps_its_arguments_when_it_gets_one(tmp_path: Path) -> None:
+    (tmp_path / "narrow.yaml").write_text("model: {freq_hidden: 7}\n")
+    named = read_config("train", [str(tmp_path / "narrow.yaml"), "data=d", "out=o", "model.name=ft_jnf"])["model"]
+    assert (named["name"], named["freq_hidden"]) == ("ft_jnf", 7)
+
+
 def test_a_loss_that_another_one_wraps_is_replaced_whole_too() -> None:
     base = ["student", "dispatch_l2", "data=d", "out=o", "teacher=t"]
     other = read_config("distill", [*base, "distill.terms.dispatch.loss.inner={name: dfkd, beta: 0.2}"])

@@ -46,6 +46,7 @@ class DistillationLoss(nn.Module):
         taps: what it compares unless told otherwise, the same on both sides.
         any_number: whether it takes any number of pairs of taps.
         min_items: the fewest items of a batch that it can work with.
+        fixed_sizes: whether it works with one number of items and frames alone.
         views: what it looks at, of student and teacher alike.
         target_views: what it looks at of a perfect estimate, in the student's taps ``wave`` and ``spec``.
     """
@@ -55,6 +56,7 @@ class DistillationLoss(nn.Module):
     taps: ClassVar[tuple[str, ...]]
     any_number: ClassVar[bool] = False
     min_items: int = 1
+    fixed_sizes: bool = False
     form: str = ""
     views: list[View]
     target_views: list[View] = []  # noqa: RUF012 (never changed in place)
@@ -78,6 +80,24 @@ class DistillationLoss(nn.Module):
 
     def reset_histograms(self) -> None:
         """Counts from nothing again."""
+
+
+class MapLoss(DistillationLoss):
+    """A loss between outputs that is a mean over bins, so that another one can be wrapped around it."""
+
+    def distance_map(self, student: list[Tensor], teacher: list[Tensor]) -> Tensor:
+        """What each bin adds to the mean: the views of both → (batch, freq, frame)."""
+        raise NotImplementedError
+
+    def forward(self, student: list[Tensor], teacher: list[Tensor]) -> Tensor:
+        """The views of both → one number."""
+        return self.distance_map(student, teacher).mean()
+
+
+def check_same_place(pair: Pair) -> None:
+    """Raises ValueError unless student and teacher estimate speech at one microphone."""
+    if not pair.aligned:
+        raise ValueError("pairs: expected estimates at one microphone, got student and teacher with different ref_mic")
 
 
 def whole_views(n_taps: int) -> list[View]:

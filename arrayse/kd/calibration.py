@@ -86,7 +86,7 @@ class Stream(nn.Module):
     def forward(self, student: list[Tensor], teacher: list[Tensor]) -> Tensor:
         """Layers (group, row, width) each → one number."""
         of_student = torch.stack([probabilities(layer) for layer in student], dim=2)[:, :, :, None]
-        of_teacher = torch.stack([probabilities(layer) for layer in teacher], dim=2)[:, :, None]
+        of_teacher = torch.stack([probabilities(layer).detach() for layer in teacher], dim=2)[:, :, None]
         divergences = ((of_teacher - of_student) * (of_teacher.log() - of_student.log())).sum(dim=4)
         return (self.attention(student, teacher) * divergences).sum() / len(student)
 
@@ -129,6 +129,8 @@ class Calibration(nn.Module):
             total = total + self.second(*([x.transpose(0, 1) for x in side] for side in (of_student, of_teacher)))
         if self.kind == "frequency":
             fewest = min(layer.shape[2] for layer in (*student, *teacher))
+            if fewest < 2:
+                raise ValueError(f"second: expected layers of 2 frequencies or more for frequency, got one of {fewest}")
             total = total + self.second(*([frequencies(x, fewest) for x in side] for side in (student, teacher)))
         return total / student[0].shape[0]
 

@@ -9,7 +9,7 @@ from annotated_types import Ge, Le
 from torch import Tensor
 
 from arrayse.kd.base import Pair, check_choice
-from arrayse.kd.estimates import Band, EstimateLoss, Patches
+from arrayse.kd.estimates import Band, EstimateLoss, Patches, Region
 
 Crossover = Literal["cumulative", "absolute", "fixed"]
 
@@ -29,7 +29,7 @@ class Dfkd(EstimateLoss):
     - ``cumulative`` (the paper's): where its cumulative maximum c over frequency grows most for its size, the largest
       (c[f+1] − c[f]) / (c[f] + 1e-8). On speech this lies very low: see the histogram ``crossover``.
     - ``absolute`` (ours): the largest ||T[f+1]| − |T[f]||, not divided, so that loud bins decide and not quiet ones.
-    - ``fixed`` (ours): ``fixed_bin`` in all frames.
+    - ``fixed`` (ours): ``fixed_bin`` in all frames, 64 unless it says otherwise: 2 kHz at 16 kHz.
 
     The first f counts where several are largest. Pieces of spectrum with a norm below 1e-4 have no direction (ours):
     two such are at the distance 0, one such and any other at 1, both without a gradient, since that of a cosine grows
@@ -41,7 +41,7 @@ class Dfkd(EstimateLoss):
         pairs: see :class:`EstimateLoss`.
         beta: share of the direction in the high band.
         crossover: ``cumulative``, ``absolute`` or ``fixed``.
-        fixed_bin: crossover where it is fixed; the frequency is fixed_bin · sample rate / n_fft.
+        fixed_bin: crossover where it is fixed, and only there; the frequency is fixed_bin · sample rate / n_fft.
         n_fft: see :class:`EstimateLoss`.
         hop_length: see :class:`EstimateLoss`.
 
@@ -62,7 +62,7 @@ class Dfkd(EstimateLoss):
         pairs: list[Pair],
         beta: Annotated[float, Ge(0), Le(1)] = 0.5,
         crossover: Crossover = "cumulative",
-        fixed_bin: Annotated[int, Ge(0)] = 64,
+        fixed_bin: Annotated[int, Ge(0)] | None = None,
         n_fft: Annotated[int, Ge(4)] = 512,
         hop_length: Annotated[int, Ge(1)] = 128,
     ) -> None:
@@ -70,10 +70,19 @@ class Dfkd(EstimateLoss):
         check_choice("crossover", crossover, Crossover)
         if not 0 <= beta <= 1:
             raise ValueError(f"beta: expected 0 to 1, got {beta}")
+        if crossover != "fixed" and fixed_bin is not None:
+            raise ValueError(f"fixed_bin: expected none for a crossover that is {crossover}, got {fixed_bin}")
+        fixed_bin = 64 if fixed_bin is None else fixed_bin
         if crossover == "fixed" and not 0 <= fixed_bin < self.stft.n_freqs:
             raise ValueError(f"fixed_bin: expected 0 to {self.stft.n_freqs - 1} for n_fft {n_fft}, got {fixed_bin}")
         self.beta, self.crossover, self.fixed_bin = beta, crossover, fixed_bin
         self.register_buffer("crossovers", torch.zeros(self.stft.n_freqs, dtype=torch.int64))
+
+    def height(self, region: Region) -> int:
+        """See :meth:`EstimateLoss.height`."""
+        if self.crossover == "fixed":
+            return self.fixed_bin + 1 if region == "low" else self.stft.n_freqs - self.fixed_bin
+        return self.stft.n_freqs
 
     def bands(self, teacher: Tensor) -> list[Band]:
         """The low and the high band, the crossover in both; it is counted in training mode."""

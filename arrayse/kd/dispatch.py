@@ -1,4 +1,4 @@
-"""``dispatch``: another loss between outputs, only where the teacher is better than the student (DISPatch, MSSP)."""
+"""``dispatch``: another loss between outputs, where the teacher is ahead of the student most (DISPatch, MSSP)."""
 
 from __future__ import annotations
 
@@ -8,17 +8,29 @@ import torch
 from annotated_types import Ge, Gt, Le
 from torch import Tensor
 
-from arrayse.kd.base import DistillationLoss, Pair, check_choice
+from arrayse.kd.base import DistillationLoss, MapLoss, Pair, check_choice, check_same_place
 from arrayse.kd.dfkd import Dfkd
 from arrayse.kd.estimates import Band, EstimateLoss, Patches, Region, whole_band
 from arrayse.kd.lin import Lin
 from arrayse.kd.magnitude import Magnitude
+from arrayse.kd.mask import Mask
+from arrayse.kd.subband import SubBand
 from arrayse.kd.views import View
 
 Rule = Literal["top_k", "positive"]
 
-INNER: dict[str, type[EstimateLoss | Lin]] = {"magnitude": Magnitude, "dfkd": Dfkd, "lin": Lin}
+INNER: dict[str, type[EstimateLoss | MapLoss]] = {
+    "magnitude": Magnitude,
+    "dfkd": Dfkd,
+    "lin": Lin,
+    "mask": Mask,
+    "subband": SubBand,
+}
 """What it can be wrapped around."""
+
+
+SIZES = {"n_bins": 20, "low_bins": 10, "high_bins": 40, "split_bin": 80}
+"""Unless told otherwise."""
 
 
 class Selection(NamedTuple):
@@ -42,7 +54,7 @@ class Selection(NamedTuple):
 
 
 class Dispatch(DistillationLoss):
-    """Σ_p inner(S_p, T_p) / number over the patches p where the teacher is closer to the clean target.
+    """Σ_p inner(S_p, T_p) / number over the patches p where the teacher is ahead of the student most.
 
     Kim and Choi, "DISPatch: Distilling Selective Patches for Speech Enhancement", ICASSP 2026 (arXiv 2509.15922).
 
@@ -53,23 +65,23 @@ class Dispatch(DistillationLoss):
     bands selects in each, among the patches that touch it. What is added up is divided by batch · number of patches · k
     for ``top_k`` in a loss without bands, else by the number of selected patches in the batch.
 
-    Around ``lin``, whose output has no clean target, E_p = mean (|X| − |clean|)² of the estimated spectra, a second
-    pair of taps (ours).
+    Around ``lin``, ``mask`` and ``subband``, means over bins of whatever taps, E_p = mean (|X| − |clean|)² of the
+    estimated spectra, a second pair of taps (ours).
 
     ``mssp`` (multi-scale selective patches) takes ``low_bins`` in the low band and ``high_bins`` in the high one. Our
     reconstruction: each band has a partition of the whole spectrum of its own; in a loss without bands, the bins below
     ``split_bin`` are the low region.
 
     Args:
-        pairs: of the inner loss; around ``lin`` one more, of estimated spectra.
+        pairs: of the inner loss; around one that is a mean over bins one more, of estimated spectra.
         inner: one of :data:`INNER`, built.
         rule: ``top_k`` or ``positive``.
         k: share of the patches that ``top_k`` selects.
-        n_bins: height of a patch without ``mssp``.
+        n_bins: height of a patch without ``mssp``; 20.
         mssp: patches of two heights.
-        low_bins: height in the low band.
-        high_bins: height in the high band.
-        split_bin: first bin of the high region, where the inner loss has no bands; 80 of n_fft 512: 2.5 kHz at 16 kHz.
+        low_bins: with ``mssp``: height in the low band; 10.
+        high_bins: height in the high band; 40.
+        split_bin: first bin of the high region, where the inner loss has no bands; 80 (2.5 kHz of 512 at 16 kHz).
 
     Raises:
         ValueError: an inner loss that is not between outputs, a wrong number of pairs, an unknown rule, a share that is
@@ -86,14 +98,14 @@ class Dispatch(DistillationLoss):
     def __init__(
         self,
         pairs: list[Pair],
-        inner: EstimateLoss | Lin,
+        inner: EstimateLoss | MapLoss,
         rule: Rule = "top_k",
         k: Annotated[float, Gt(0), Le(1)] = 0.8,
-        n_bins: Annotated[int, Ge(1)] = 20,
+        n_bins: Annotated[int, Ge(1)] | None = None,
         mssp: bool = False,
-        low_bins: Annotated[int, Ge(1)] = 10,
-        high_bins: Annotated[int, Ge(1)] = 40,
-        split_bin: Annotated[int, Ge(1)] = 80,
+        low_bins: Annotated[int, Ge(1)] | None = None,
+        high_bins: Annotated[int, Ge(1)] | None = None,
+        split_bin: Annotated[int, Ge(1)] | None = None,
     ) -> None:
         super().__init__()
         check_choice("rule", rule, Rule)
@@ -101,21 +113,22 @@ class Dispatch(DistillationLoss):
         if not 0 < k <= 1:
             raise ValueError(f"k: expected more than 0 and at most 1, got {k}")
         self.inner, self.form, self.k, self.mssp = inner, rule, k, mssp
-        self.sizes = {"n_bins": n_bins, "low_bins": low_bins, "high_bins": high_bins, "split_bin": split_bin}
-        self.views = [*inner.views, View(1)] if isinstance(inner, Lin) else inner.views
+        given = {"n_bins": n_bins, "low_bins": low_bins, "high_bins": high_bins, "split_bin": split_bin}
+        self.sizes = _sizes(given, mssp, isinstance(inner, EstimateLoss) and len(inner.regions) > 1)
+        self.views = [*inner.views, View(1)] if isinstance(inner, MapLoss) else inner.views
         self.target_views = self.views[-1:]
-        if isinstance(inner, EstimateLoss):  # the grid of ``lin`` is known with the first batch
+        if isinstance(inner, EstimateLoss):  # the grid of others is known with the first batch
             for region in inner.regions:
-                self._patches(region, inner.stft.n_freqs)
+                self._patches(region, inner.height(region))
 
     @classmethod
     def default_pairs(cls, arguments: dict[str, Any]) -> list[tuple[str, str]]:
-        """Those of the inner loss; around ``lin`` also the estimated spectra."""
+        """Those of the inner loss; around one that is a mean over bins also the estimated spectra."""
         name = arguments["inner"]["name"]
         if name not in INNER:
             raise ValueError(f"inner: expected one of {', '.join(INNER)}, got {name}")
         pairs = INNER[name].default_pairs(arguments["inner"])
-        return [*pairs, ("spec", "spec")] if INNER[name] is Lin else pairs
+        return [*pairs, ("spec", "spec")] if issubclass(INNER[name], MapLoss) else pairs
 
     def forward(self, student: list[Tensor], teacher: list[Tensor], target: list[Tensor]) -> Tensor:
         """The taps of both, and the clean target as the last of them, → one number."""
@@ -188,6 +201,20 @@ class Dispatch(DistillationLoss):
         return size
 
 
+def _sizes(given: dict[str, int | None], mssp: bool, has_bands: bool) -> dict[str, int]:
+    """The sizes, where none is given those of :data:`SIZES`.
+
+    Raises:
+        ValueError: one that nothing uses.
+    """
+    used = ["low_bins", "high_bins", *([] if has_bands else ["split_bin"])] if mssp else ["n_bins"]
+    for name, size in given.items():
+        if size is not None and name not in used:
+            how = f"mssp={str(mssp).lower()}" + (" around a loss with bands" if has_bands else "")
+            raise ValueError(f"{name}: expected none with {how}, which uses {', '.join(used)}, got {size}")
+    return {name: SIZES[name] if size is None else size for name, size in given.items()}
+
+
 def top_share(scores: Tensor, eligible: Tensor, k: float) -> Tensor:
     """The share k of the eligible patches with the largest scores in each item, one at least, and all their ties.
 
@@ -207,12 +234,14 @@ def top_share(scores: Tensor, eligible: Tensor, k: float) -> Tensor:
 
 def _check_inner(inner: Any, pairs: list[Pair]) -> None:
     """Raises ValueError unless the inner loss is between outputs, with the pairs that it needs here."""
-    if not isinstance(inner, EstimateLoss | Lin):
+    if not isinstance(inner, EstimateLoss | MapLoss):
         raise ValueError(f"inner: expected one of {', '.join(INNER)}, got {type(inner).__name__}")
     if isinstance(inner, EstimateLoss) and len(pairs) != 1:
         raise ValueError(f"pairs: expected 1, of waves, got {len(pairs)}")
-    if isinstance(inner, Lin) and [(pair.student, pair.teacher) for pair in pairs[1:]] != [(2, 2)]:
+    if isinstance(inner, MapLoss) and [(pair.student, pair.teacher) for pair in pairs[1:]] != [(2, 2)]:
         raise ValueError(f"pairs: expected 2, the second of spectra with 2 channels each, got {pairs}")
+    if isinstance(inner, MapLoss):
+        check_same_place(pairs[-1])
 
 
 def _checked(distance: Tensor, grid: torch.Size) -> Tensor:

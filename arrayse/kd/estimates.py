@@ -11,7 +11,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from arrayse.frontend.stft import Stft
-from arrayse.kd.base import DistillationLoss, Pair, whole_views
+from arrayse.kd.base import DistillationLoss, Pair, check_same_place, whole_views
 
 Region = Literal["all", "low", "high"]
 
@@ -72,8 +72,9 @@ class EstimateLoss(DistillationLoss):
     one another. Subclasses say into which bands the spectrum falls and what the distance within a patch is; the loss
     itself is the case where a patch is as high as the spectrum.
 
-    Student and teacher should estimate speech at one reference microphone: the waves at two differ by the way of the
-    sound between them.
+    Student and teacher have to estimate speech at one reference microphone: the waves at two differ by the way of the
+    sound between them. Levels count: networks trained with ``negative_si_sdr`` leave theirs open, ``negative_snr`` does
+    not.
 
     Args:
         pairs: channels of the student's and the teacher's tap, one each.
@@ -81,7 +82,7 @@ class EstimateLoss(DistillationLoss):
         hop_length: samples between frames; must divide n_fft.
 
     Raises:
-        ValueError: taps of several channels, or a transform that does not exist.
+        ValueError: taps of several channels, of two reference microphones, or a transform that does not exist.
 
     Attributes:
         regions: of its bands.
@@ -97,6 +98,7 @@ class EstimateLoss(DistillationLoss):
         if len(pairs) != 1 or (pairs[0].student, pairs[0].teacher) != (1, 1):
             got = ", ".join(f"{pair.student} and {pair.teacher}" for pair in pairs)
             raise ValueError(f"pairs: expected one of waves, with 1 channel each, got channels {got}")
+        check_same_place(pairs[0])
         self.views = whole_views(1)
         self.stft = Stft(n_fft, hop_length, "hann")
 
@@ -110,6 +112,10 @@ class EstimateLoss(DistillationLoss):
     def spectrum(self, wave: Tensor) -> Tensor:
         """(batch, 1, 1, n_samples) → complex (batch, freq, frame)."""
         return self.stft(wave[:, 0, 0])
+
+    def height(self, region: Region) -> int:
+        """The bins of a band that never has more."""
+        return self.stft.n_freqs
 
     def bands(self, teacher: Tensor) -> list[Band]:
         """The bands of the loss, by the teacher's spectrum, complex (batch, freq, frame)."""

@@ -15,6 +15,7 @@ from arrayse.kd.set_fusion import SetFusion
 Taps = list[str]
 Sets = dict[str, Annotated[list[Taps], Len(2, 2)]]
 CalibrationForm = Literal["fixed", "free"]
+TeacherFusion = Literal["frozen", "trained"]
 
 _ENCODER, _DECODER = ["encoder_1", "encoder_2", "encoder_3"], ["decoder_3", "decoder_2", "decoder_1"]
 DPDCRN_SETS: Sets = {
@@ -58,9 +59,9 @@ class I2sTfckd(DistillationLoss):
     second stream ``batch``, as published, compares the items of a batch in a frame, two at least; ``frequency`` (ours)
     the frequencies of an utterance, without MLPs in either form, layers with more bins averaged down to the fewest.
 
-    The teacher never gets a gradient. Its fusion gets that of the loss between the sets, as in ``clskd``, and so can
-    also move towards the student. Trained through α alone, against fixed targets, it ran away from the student, and
-    that loss grew without end. All of it grows with the number of frames.
+    The teacher gets no gradient and P_T is a target without one. The fusion of the teacher's sets stays as it was drawn
+    (``frozen``, ours), so that what the student is fused to has a fixed aim; ``trained``, our reading of the paper:
+    through α alone, which makes the aim drift. The loss grows with the number of frames.
 
     Args:
         pairs: channels of the taps of :func:`pairs_of` the sets, in that order.
@@ -68,12 +69,14 @@ class I2sTfckd(DistillationLoss):
             number; None: :data:`DPDCRN_SETS`.
         form: ``fixed`` or ``free``.
         second: the second stream: ``batch``, ``frequency`` or ``none``.
-        n_frames: frames of a crop; needed by ``fixed``, not used by ``free``.
-        batch_size: items of a batch of one process; needed by ``fixed`` with ``batch``, else not used.
+        n_frames: frames of a crop; for ``fixed`` alone, which needs it.
+        batch_size: items of a batch of one process; for ``fixed`` with ``batch`` alone, which needs it.
         fusion_channels: channels of a fused set.
+        teacher_fusion: ``frozen`` or ``trained``.
 
     Raises:
-        ValueError: sets, form or second stream that cannot be used, a missing size, or another number of pairs.
+        ValueError: sets, form, second stream or fusion that cannot be used, a size that is missing or that nothing
+            uses, or another number of pairs.
     """
 
     formulas: ClassVar[dict[str, str]] = {
@@ -93,19 +96,20 @@ class I2sTfckd(DistillationLoss):
         n_frames: Annotated[int, Ge(1)] | None = None,
         batch_size: Annotated[int, Ge(2)] | None = None,
         fusion_channels: Annotated[int, Ge(1)] = 128,
+        teacher_fusion: TeacherFusion = "frozen",
     ) -> None:
         super().__init__()
         check_choice("form", form, CalibrationForm)
         check_choice("second", second, Second)
+        check_choice("teacher_fusion", teacher_fusion, TeacherFusion)
         sets = DPDCRN_SETS if sets is None else sets
         if len(pairs) != len(pairs_of(sets)):
             told = ", ".join(f"{name} {len(s)}×{len(t)}" for name, (s, t) in sets.items())
             raise ValueError(f"pairs: expected {len(pairs_of(sets))} for the sets {told}, got {len(pairs)}")
         if fusion_channels < 1:
             raise ValueError(f"fusion_channels: expected 1 or more, got {fusion_channels}")
-        fixed = form == "fixed"
-        frames = _size("n_frames", n_frames, 1) if fixed else None
-        items = _size("batch_size", batch_size, 2) if fixed and second == "batch" else None
+        frames = _size("n_frames", n_frames, 1, form == "fixed")
+        items = _size("batch_size", batch_size, 2, form == "fixed" and second == "batch")
         self.form, self.views = form, whole_views(len(pairs))
         if second == "batch":
             self.min_items = items or 2
@@ -116,6 +120,8 @@ class I2sTfckd(DistillationLoss):
         of_teacher = [[pairs[number].teacher for number in numbers] for _, numbers in self.places]
         self.student_fusions = nn.ModuleList(SetFusion(widths, fusion_channels) for widths in of_student)
         self.teacher_fusions = nn.ModuleList(SetFusion(widths, fusion_channels) for widths in of_teacher)
+        self.teacher_fusions.requires_grad_(teacher_fusion == "trained")
+        self.fixed_sizes = form == "fixed"
 
     @classmethod
     def default_pairs(cls, arguments: dict[str, Any]) -> list[tuple[str, str]]:
@@ -148,7 +154,10 @@ def _places(sets: Sets) -> list[tuple[list[int], list[int]]]:
     return places
 
 
-def _size(name: str, got: int | None, least: int) -> int:
-    if got is None or got < least:
+def _size(name: str, got: int | None, least: int, is_used: bool) -> int | None:
+    """A size of MLPs, which has to be given where there are any, and only there."""
+    if is_used and (got is None or got < least):
         raise ValueError(f"{name}: expected {least} or more for form=fixed, got {got}")
+    if got is not None and not is_used:
+        raise ValueError(f"{name}: expected none, since form and second need none, got {got}: is form=fixed meant?")
     return got

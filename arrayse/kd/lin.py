@@ -6,10 +6,10 @@ from typing import ClassVar
 
 from torch import Tensor
 
-from arrayse.kd.base import DistillationLoss, Form, Pair, adapter, check_choice, difference, spread, whole_views
+from arrayse.kd.base import Form, MapLoss, Pair, adapter, check_choice, difference, spread, whole_views
 
 
-class Lin(DistillationLoss):
+class Lin(MapLoss):
     """mean|Z_S − Z_T| over channels, bins and frames.
 
     Metzger, Ohlenbusch, Rollwage, Doclo, "Comparison of Knowledge Distillation Methods for Low-complexity
@@ -40,11 +40,7 @@ class Lin(DistillationLoss):
         self.form, self.views = form, whole_views(1)
         self.adapter = adapter(pairs[0])
 
-    def forward(self, student: list[Tensor], teacher: list[Tensor]) -> Tensor:
-        """One tap each, (batch, channel, freq, frame) → one number."""
-        return self.distance_map(student, teacher).mean()
-
     def distance_map(self, student: list[Tensor], teacher: list[Tensor]) -> Tensor:
-        """What each bin adds to the mean: the same taps → (batch, freq, frame)."""
+        """See :meth:`MapLoss.distance_map`; one tap each, (batch, channel, freq, frame)."""
         distance = difference(self.adapter(student[0]), teacher[0]).abs().mean(dim=1)
         return distance / spread(teacher[0])[:, None, None] if self.form == "normalised" else distance

@@ -8,8 +8,8 @@ from torch import Tensor
 
 from arrayse.kd.base import (
     MIN_SPREAD,
-    DistillationLoss,
     Form,
+    MapLoss,
     Pair,
     adapter,
     check_choice,
@@ -19,7 +19,7 @@ from arrayse.kd.base import (
 )
 
 
-class Mask(DistillationLoss):
+class Mask(MapLoss):
     """mean|M_S − M_T| over microphones, bins and frames, |·| the modulus of complex masks.
 
     Metzger, Ohlenbusch, Rollwage, Doclo, "Comparison of Knowledge Distillation Methods for Low-complexity
@@ -52,11 +52,12 @@ class Mask(DistillationLoss):
         self.form, self.views = form, whole_views(1)
         self.adapter = adapter(pairs[0])
 
-    def forward(self, student: list[Tensor], teacher: list[Tensor]) -> Tensor:
-        """One tap each, (batch, 2·n_masks, freq, frame), real parts before imaginary ones → one number."""
+    def distance_map(self, student: list[Tensor], teacher: list[Tensor]) -> Tensor:
+        """See :meth:`MapLoss.distance_map`; one tap each, (batch, 2·n_masks, freq, frame), real parts first."""
         mask_student, mask_teacher = self.adapter(student[0]), teacher[0]
-        distance = modulus(difference(mask_student, mask_teacher)).mean(dim=(1, 2, 3))
+        distance = modulus(difference(mask_student, mask_teacher)).mean(dim=1)
         if self.form == "normalised":
             centre = mask_teacher.mean(dim=(2, 3), keepdim=True)
-            distance = distance / modulus(mask_teacher - centre).mean(dim=(1, 2, 3)).clamp_min(MIN_SPREAD)
-        return distance.mean()
+            spread = modulus(mask_teacher - centre).mean(dim=(1, 2, 3)).clamp_min(MIN_SPREAD)
+            distance = distance / spread[:, None, None]
+        return distance

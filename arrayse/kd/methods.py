@@ -7,7 +7,7 @@ from typing import Any
 from arrayse.kd.base import DistillationLoss, Pair
 from arrayse.kd.clskd import Clskd
 from arrayse.kd.dfkd import Dfkd
-from arrayse.kd.dispatch import Dispatch
+from arrayse.kd.dispatch import INNER, Dispatch
 from arrayse.kd.feature_regression import FeatureRegression
 from arrayse.kd.fused import Fused
 from arrayse.kd.gram import Gram
@@ -37,7 +37,7 @@ METHODS: dict[str, type[DistillationLoss]] = {
     "i2s_tfckd": I2sTfckd,
 }
 
-WRAPPED = ("lin", "magnitude", "dfkd")
+WRAPPED = tuple(INNER)
 """Losses that another one can be wrapped around."""
 
 

@@ -6,10 +6,10 @@ from typing import ClassVar
 
 from torch import Tensor
 
-from arrayse.kd.base import DistillationLoss, Pair, difference, modulus, whole_views
+from arrayse.kd.base import MapLoss, Pair, check_same_place, difference, modulus, whole_views
 
 
-class SubBand(DistillationLoss):
+class SubBand(MapLoss):
     """mean(|Ŝ_S| − |Ŝ_T|)² over bins and frames of the estimated spectra.
 
     Hao et al., "Sub-band Knowledge Distillation Framework for Speech Enhancement", Interspeech 2020 (arXiv
@@ -38,8 +38,9 @@ class SubBand(DistillationLoss):
         if student % 2 or student != teacher:
             wanted = "as many real and imaginary parts on both sides"
             raise ValueError(f"pairs: expected {wanted}, got {student} and {teacher} channels")
+        check_same_place(pairs[0])
         self.views = whole_views(1)
 
-    def forward(self, student: list[Tensor], teacher: list[Tensor]) -> Tensor:
-        """One tap each, (batch, 2·channel, freq, frame), real parts before imaginary ones → one number."""
-        return difference(modulus(student[0]), modulus(teacher[0].detach())).square().mean()
+    def distance_map(self, student: list[Tensor], teacher: list[Tensor]) -> Tensor:
+        """See :meth:`MapLoss.distance_map`; one tap each, (batch, 2·channel, freq, frame), real parts first."""
+        return difference(modulus(student[0]), modulus(teacher[0].detach())).square().mean(dim=1)

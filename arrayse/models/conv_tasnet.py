@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from arrayse.models.waveform import Analysis, Synthesis
 from arrayse.taps import Taps
 
-EPS = 1e-8
+EPS = 1e-12
 """Added to variances."""
 
 Norm = Literal["gLN", "cLN"]

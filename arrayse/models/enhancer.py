@@ -157,7 +157,11 @@ class Enhancer(nn.Module, ABC):
     def describe(self) -> str:
         """Size and microphones, for people."""
         n_parameters = sum(parameter.numel() for parameter in self.parameters())
-        return f"{n_parameters:,} parameters, hears microphones {self.mics}, estimates speech at {self.ref_mic}"
+        latency = 1000 * self.latency_samples / self.sample_rate
+        causal = f"causal with {latency:g} ms of latency" if self.causal else "not causal"
+        return (
+            f"{n_parameters:,} parameters, {causal}, hears microphones {self.mics}, estimates speech at {self.ref_mic}"
+        )
 
     @property
     def device(self) -> torch.device:
@@ -250,10 +254,12 @@ def check_channels(n_channels: int, enhancer: Enhancer, what: str) -> None:
         raise ValueError(f"{what}: {wanted}, got {n_channels}{turned}")
 
 
-def check_push(enhancer: Enhancer, n_samples: int) -> None:
-    """Raises ValueError unless an enhancer takes a stream, and pieces of so many samples of it."""
+def check_push(enhancer: Enhancer, wave: Tensor) -> None:
+    """Raises ValueError unless an enhancer takes a stream, and this piece of it."""
     if not enhancer.causal:
         raise ValueError("push: expected a causal enhancer, got one that needs the whole utterance")
-    block_samples = enhancer.block_samples
+    block_samples, n_samples = enhancer.block_samples, wave.shape[-1]
+    if wave.ndim != 3 or wave.shape[1] != len(enhancer.mics):
+        raise ValueError(f"push: expected (batch, {len(enhancer.mics)}, n_samples), got {tuple(wave.shape)}")
     if n_samples < 1 or n_samples % block_samples:
         raise ValueError(f"push: expected a positive multiple of {block_samples} samples, got {n_samples}")

@@ -123,7 +123,7 @@ class SpectralEnhancer(Enhancer):
 
     def push(self, wave: Tensor, state: Any) -> tuple[Tensor, Any]:
         """See :meth:`Enhancer.push`."""
-        check_push(self, wave.shape[-1])
+        check_push(self, wave)
         before, begun, step_state = state
         samples, n_samples = torch.cat([before, wave], dim=-1), wave.shape[-1]
         estimate, step_state = self.step(self.stft.frames_to_spec(samples), step_state)

@@ -29,12 +29,13 @@ class SubBandLSTM(nn.Module):
     Hao et al., "Sub-band Knowledge Distillation Framework for Speech Enhancement", Interspeech 2020 (arXiv
     2005.14435). Sizes and input are our reconstruction; the defaults have 1,823,617 parameters with one microphone,
     1,824,002 with two outputs. The input of a bin is, microphone by microphone, its magnitude and those of the
-    ``neighbours`` bins on either side; beyond the ends of the spectrum they are reflected.
+    ``neighbours`` bins on either side; beyond the edges of its band they are reflected.
 
-    With one band this is the general network of the paper. With several, each band has weights of its own, used for
-    its bins alone: all elite teachers in one network. Under a loss that is a sum over bins, such as ``magnitude_mse``,
-    no band's gradient depends on another band, so that training them at once is training each on its own band (but
-    for the norm of a gradient that is clipped). A loss on waves would join them.
+    With one band this is the general network of the paper. With several, each band has weights of its own, which
+    see and make its bins alone: all elite teachers in one network. Under a loss that is a sum over bins, such as
+    ``magnitude_mse``, no band's gradient depends on another band, so that training them at once is training each on its
+    own band, but for what looks at the total: the norm of a gradient that is clipped, and the choice of the best epoch.
+    A loss on waves would join them.
 
     Args:
         n_mics: microphones that the network hears.
@@ -50,7 +51,8 @@ class SubBandLSTM(nn.Module):
         split: how the bins are divided among them, see :func:`band_edges`.
 
     Raises:
-        ValueError: more neighbours than bins to reflect, another number of outputs, or bands that are not possible.
+        ValueError: more neighbours than a band has bins to reflect, another number of outputs, or bands that are not
+            possible.
     """
 
     domain = "spectrum"
@@ -69,13 +71,15 @@ class SubBandLSTM(nn.Module):
         split: Split = "uniform",
     ) -> None:
         super().__init__()
-        if neighbours >= n_freqs:
-            raise ValueError(f"neighbours: expected at most {n_freqs - 1} for {n_freqs} frequencies, got {neighbours}")
         if outputs not in get_args(Outputs):
             raise ValueError(f"outputs: expected 1 or 2, got {outputs}")
         self.ref_channel, self.neighbours, self.outputs = ref_channel, neighbours, outputs
         self.causal, self.lookahead_frames = True, 0
         self.edges = band_edges(n_freqs, n_bands, split, sample_rate)
+        narrowest = min(end - first for first, end in pairwise(self.edges))
+        if neighbours >= narrowest:
+            where = f"{n_freqs} frequencies" if n_bands == 1 else f"bands of {narrowest} frequencies"
+            raise ValueError(f"neighbours: expected at most {narrowest - 1} for {where}, got {neighbours}")
         n_inputs = n_mics * (2 * neighbours + 1)
         self.bands = nn.ModuleList(TimeLstms(n_inputs, hidden, n_layers, outputs) for _ in range(n_bands))
         self.tap_channels = {
@@ -129,10 +133,9 @@ class SubBandLSTM(nn.Module):
         if features.shape[2] != self.edges[-1]:
             raise ValueError(f"features: expected {self.edges[-1]} frequencies, got {features.shape[2]}")
         magnitude = magnitudes(features)
-        rows, after = self._rows(magnitude), []
-        layers: list[list[Tensor]] = []
+        after, layers = [], []
         for number, net in enumerate(self.bands):
-            of_band = rows[:, self.edges[number] : self.edges[number + 1]]  # b f t inputs
+            of_band = self._rows(magnitude[:, :, self.edges[number] : self.edges[number + 1]])  # b f t inputs
             outputs, z, band_state = net(of_band.flatten(0, 1), None if state is None else state[number])
             layers.append([x.unflatten(0, of_band.shape[:2]) for x in (*outputs, z)])
             after.append(band_state)

@@ -68,7 +68,7 @@ class TimeDomainEnhancer(Enhancer):
 
     def push(self, wave: Tensor, state: Any) -> tuple[Tensor, Any]:
         """See :meth:`Enhancer.push`."""
-        check_push(self, wave.shape[-1])
+        check_push(self, wave)
         estimate, state = self.net.step(wave, state)
         return estimate, state
 

@@ -28,7 +28,7 @@ LOSSES = {
 NARROW = "fusion_channels: 8"
 """The published 128 would cost more than all the rest of a training."""
 
-FIXED = "form: fixed, second: batch, n_frames: 95, batch_size: 2"
+FIXED = "form: fixed, second: batch, n_frames: 95, batch_size: 2, teacher_fusion: trained"
 
 DPDCRN_SETS = (
     "sets: {encoder: [[encoder_1, encoder_2, encoder_3], [encoder_1, encoder_2, encoder_3]], "
@@ -36,13 +36,11 @@ DPDCRN_SETS = (
     "decoder: [[decoder_3, decoder_2, decoder_1], [decoder_3, decoder_2, decoder_1]]}"
 )
 DCCRN_SETS = (
-    "sets: {encoder: [[encoder_2, encoder_4, encoder_6], [encoder_2, encoder_4, encoder_6]], "
-    "middle: [[mid_1, mid_2], [mid_1, mid_2]], "
-    "decoder: [[decoder_5, decoder_3, decoder_1], [decoder_5, decoder_3, decoder_1]]}"
+    "sets: {encoder: [[encoder_1, encoder_2, encoder_3], [encoder_1, encoder_2, encoder_3]], "
+    "middle: [[mid_2], [mid_2]], "
+    "decoder: [[decoder_5, decoder_4, decoder_3], [decoder_5, decoder_4, decoder_3]]}"
 )
-FT_JNF_SETS = (
-    "sets: {encoder: [[freq_lstm], [freq_lstm]], middle: [[time_lstm], [time_lstm]], decoder: [[linear], [linear]]}"
-)
+FT_JNF_SETS = "sets: {recurrent: [[freq_lstm, time_lstm], [freq_lstm, time_lstm]], output: [[linear], [linear]]}"
 
 
 @dataclass(frozen=True)
@@ -54,7 +52,8 @@ class Network:
         teacher: of the large one.
         student: of the small one.
         systems: for each way of distillation its loss.
-        others: further large networks: teachers and controls.
+        others: further large networks: teachers.
+        controls: further small networks without a teacher.
         taught_by: systems whose teacher is one of ``others``.
         live: systems whose teacher runs while they train: its features are too many for the disk.
     """
@@ -64,6 +63,7 @@ class Network:
     student: list[str]
     systems: dict[str, str]
     others: dict[str, list[str]] = field(default_factory=dict)
+    controls: dict[str, list[str]] = field(default_factory=dict)
     taught_by: dict[str, str] = field(default_factory=dict)
     live: tuple[str, ...] = ()
 
@@ -86,8 +86,8 @@ NETWORKS = {
         others={
             "elite_uniform": ["model.hidden=64", "model.n_bands=4", "model.split=uniform"],
             "general": ["model.hidden=64"],
-            "fullband": ["model={name: fullband, hidden: 256}"],
         },
+        controls={"fullband": ["model={name: fullband, hidden: 256}"]},
         taught_by={"subband_uniform": "elite_uniform", "subband_general": "general"},
     ),
     "dccrn": Network(
@@ -135,7 +135,7 @@ NETWORKS = {
 }
 
 FIVE_MICROPHONES = {
-    **chosen("subband", "dfkd", "dispatch_l2", "dispatch_dfkd"),
+    **chosen("dfkd", "dispatch_l2", "dispatch_dfkd"),
     "output_l2": LOSSES["output"],
     **chosen("similarity_preserving", "clskd", "feature_regression"),
     "i2s": f"{{name: i2s_tfckd, {NARROW}, {FT_JNF_SETS}}}",

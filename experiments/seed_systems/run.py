@@ -52,8 +52,9 @@ def alone() -> list[Job]:
     """The small networks without a teacher."""
     jobs = []
     for (kind, network), seed in product(NETWORKS.items(), SEEDS):
-        run = RUNS / kind / f"student_none_s{seed}"
-        jobs.append(Job("train", run, single(network, [*network.student, *STUDENT, f"seed={seed}"], run)))
+        for name, arguments in {"none": network.student, **network.controls}.items():
+            run = RUNS / kind / f"student_{name}_s{seed}"
+            jobs.append(Job("train", run, single(network, [*arguments, *STUDENT, f"seed={seed}"], run)))
     return jobs
 
 

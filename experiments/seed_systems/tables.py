@@ -31,11 +31,11 @@ NETWORKS = ("subband", "dccrn", "conv_tasnet", "dptnet", "dpdcrn")
 SINGLE = Comparison(
     title="Distillation of networks of one microphone",
     methods=(
-        *("none", "output", "dfkd", "dfkd_fixed", "dfkd_absolute", "dispatch_l2", "dispatch_dfkd"),
-        *("i2s", "i2s_fixed", "i2s_time", "subband", "subband_uniform", "subband_general"),
+        *("none", "fullband", "output", "dfkd", "dfkd_fixed", "dfkd_absolute", "dispatch_l2", "dispatch_dfkd"),
+        *("i2s", "i2s_fixed", "subband", "subband_uniform", "subband_general"),
     ),
     baselines=("none", "output"),
-    networks=("elite_uniform", "general", "fullband"),
+    networks=("elite_uniform", "general"),
     group="network",
 )
 FT_JNF = Comparison(
@@ -43,7 +43,7 @@ FT_JNF = Comparison(
     methods=(
         *FTJNF_KD.methods,
         *("similarity_preserving", "clskd", "feature_regression", "output_l2"),
-        *("subband", "dfkd", "dispatch_l2", "dispatch_dfkd", "i2s"),
+        *("dfkd", "dispatch_l2", "dispatch_dfkd", "i2s"),
     ),
     baselines=("none", "restart"),
     group="network",
