@@ -173,7 +173,7 @@ def test_the_hop_is_half_a_window(win_length: int) -> None:
     net, taps = tiny(win_length=win_length), Taps()
     net(waves(n_samples=64), taps)
     assert net.block_samples == win_length // 2
-    assert taps["encoder"].shape[-1] == 64 // net.block_samples + 1
+    assert taps["encoder_1"].shape[-1] == 64 // net.block_samples + 1
     assert net.delay_samples == 0
 
 
@@ -218,16 +218,16 @@ def test_every_microphone_shapes_the_mask(n_mics: int) -> None:
 def test_taps_are_as_declared(n_mics: int) -> None:
     net, taps = tiny(n_mics, n_layers=3), Taps()
     got = net(waves(n_mics), taps)  # 26 frames: 9 blocks of 3, 10 segments of 6
-    assert list(taps) == ["encoder", "mid_1", "mid_2", "mid_3", "encoder_mask"]
+    assert list(taps) == ["encoder_1", "mid_1", "mid_2", "mid_3", "encoder_mask"]
     assert {name: tap.shape[1] for name, tap in taps.items()} == net.tap_channels
-    assert taps["encoder"].shape == taps["encoder_mask"].shape == (2, 5, 1, 26)
+    assert taps["encoder_1"].shape == taps["encoder_mask"].shape == (2, 5, 1, 26)
     assert all(taps[f"mid_{i}"].shape == (2, 4, 6, 10) for i in (1, 2, 3))
     assert net.output_taps == {}
-    assert min(taps["encoder"].min(), taps["encoder_mask"].min()) == 0
+    assert min(taps["encoder_1"].min(), taps["encoder_mask"].min()) == 0
     last = net.layers[2](taps["mid_2"].permute(0, 3, 2, 1))
     torch.testing.assert_close(taps["mid_3"], last.permute(0, 3, 2, 1))
     if n_mics == 1:
-        masked = (taps["encoder"] * taps["encoder_mask"])[:, :, 0]
+        masked = (taps["encoder_1"] * taps["encoder_mask"])[:, :, 0]
         whole, _ = net.synthesis(masked, net.synthesis.initial_state(2, CPU))
         torch.testing.assert_close(got, whole[:, 2:52])
 
@@ -238,7 +238,7 @@ def test_training_under_autocast_is_finite_and_its_ends_are_in_32_bits(n_mics: i
     wave = waves(n_mics)
     with torch.autocast("cpu", torch.bfloat16):
         got = net(wave, taps)
-    assert got.dtype == taps["encoder"].dtype == taps["encoder_mask"].dtype == torch.float32
+    assert got.dtype == taps["encoder_1"].dtype == taps["encoder_mask"].dtype == torch.float32
     torch.testing.assert_close(got, estimate(net, wave), rtol=0, atol=0.05)
     assert not torch.allclose(got, estimate(net, wave), rtol=0, atol=1e-6)
     got.square().sum().backward()

@@ -18,11 +18,11 @@ LAYERS = {
     3: ("models", "kd"),
     4: (
         *("data", "processes", "checkpoint", "training", "tracking", "train"),
-        *("profile", "beamform", "summary", "evaluate", "report"),
+        *("profile", "beamform", "conditions", "breakdown", "summary", "evaluate", "report"),
     ),
     5: (
         *("schema_tree", "schema", "keys", "config", "fresh", "teachers", "phases", "preview", "verbs"),
-        *("profiling", "patches", "benchmark", "ui", "quickstart", "doctor", "cli", "__main__"),
+        *("profiling", "balance", "patches", "benchmark", "ui", "quickstart", "doctor", "cli", "__main__"),
     ),
 }
 LAYER = {name: layer for layer, names in LAYERS.items() for name in names}

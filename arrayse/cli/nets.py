@@ -42,6 +42,35 @@ def distill(
 
 
 @app.command()
+def balance(
+    arguments: Annotated[
+        list[str],
+        typer.Argument(help="Run folder of a student. " + CONFIG_HELP, metavar="RUN [CONFIG|KEY=VALUE]..."),
+    ],
+) -> None:
+    """Tell which weights give distillation terms gradients as large as that of the supervised loss.
+
+    `arrayse balance runs/student student dfkd_ft_jnf teacher=runs/teacher data=data/office`
+
+    At the weights of RUN, a student that was trained without a teacher, over a few training batches. Start from these:
+    the gradients of losses differ by factors of a thousand.
+    """
+    from arrayse.balance import balanced_weights
+    from arrayse.config import ConfigError, read_config
+    from arrayse.ui import count_bar
+
+    names, overrides = split_arguments(arguments)
+    runs = [name for name in names if Path(name).expanduser().is_dir()]
+    if len(runs) != 1:
+        raise ConfigError(f"balance: expected one run folder of a student, got {', '.join(runs) or 'none'}")
+    values = read_config("distill", [*(name for name in names if name not in runs), *overrides, "out=unused"])
+    with count_bar(console, "batches", transient=True) as progress:
+        weights = balanced_weights(values, Path(runs[0]).expanduser(), progress)
+    for name, weight in weights.items():
+        console.print(f"distill.terms.{escape(name)}.weight={weight:g}")
+
+
+@app.command()
 def evaluate(
     arguments: Annotated[
         list[str], typer.Argument(help="Run folders. " + CONFIG_HELP, metavar="RUN... [CONFIG|KEY=VALUE]...")

@@ -92,7 +92,7 @@ class ConvTasNet(nn.Module):
         self.mask = nn.Conv1d(bottleneck, n_filters, 1, bias=False)
         self.synthesis = Synthesis(n_filters, win_length, self.block_samples)
         middle = {f"mid_{repeat + 1}": bottleneck for repeat in range(n_repeats)}
-        self.tap_channels = {"encoder": n_filters, **middle, "encoder_mask": n_filters}
+        self.tap_channels = {"encoder_1": n_filters, **middle, "encoder_mask": n_filters}
         self.output_taps: dict[str, str] = {}
 
     def forward(self, wave: Tensor, taps: Taps) -> Tensor:
@@ -100,7 +100,7 @@ class ConvTasNet(nn.Module):
 
         Args:
             wave: (batch, n_mics, n_samples), at least one sample.
-            taps: receives ``encoder`` (the encoding of all microphones), ``mid_1`` to ``mid_R`` (what each repeat
+            taps: receives ``encoder_1`` (the encoding of all microphones), ``mid_1`` to ``mid_R`` (what each repeat
                 leaves) and ``encoder_mask``, each (batch, channel, 1, frame).
 
         Returns:
@@ -147,7 +147,7 @@ class ConvTasNet(nn.Module):
         past, tail, seen, block_states = state
         joined, past = self.analysis.join(wave, past)
         encoding = self.analysis(joined)
-        taps.keep("encoder", encoding[:, :, None])
+        taps.keep("encoder_1", encoding[:, :, None])
         reference = encoding if self.n_mics == 1 else self.analysis.channel(joined, self.ref_channel)
         x, seen = self.norm(encoding, seen)
         x = self.bottleneck(x)

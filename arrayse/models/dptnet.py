@@ -80,7 +80,7 @@ class DPTNet(nn.Module):
         self.mask = nn.Linear(bottleneck, n_filters, bias=False)
         self.synthesis = Synthesis(n_filters, win_length, self.block_samples)
         self.tap_channels = {
-            "encoder": n_filters,
+            "encoder_1": n_filters,
             **{f"mid_{i}": bottleneck for i in range(1, n_layers + 1)},
             "encoder_mask": n_filters,
         }
@@ -91,7 +91,7 @@ class DPTNet(nn.Module):
 
         Args:
             wave: (batch, n_mics, n_samples).
-            taps: receives ``encoder`` (batch, filter, 1, frame), ``mid_1`` … (batch, channel, position in segment,
+            taps: receives ``encoder_1`` (batch, filter, 1, frame), ``mid_1`` … (batch, channel, position in segment,
                 segment) after every dual-path layer, and ``encoder_mask`` (batch, filter, 1, frame).
 
         Returns:
@@ -104,7 +104,7 @@ class DPTNet(nn.Module):
         past = self.analysis.initial_state(n_batch, wave.device)
         joined, _ = self.analysis.join(self.analysis.pad_end(wave), past)
         encoding = functional.relu(self.analysis(joined))
-        taps.keep("encoder", encoding[:, :, None])
+        taps.keep("encoder_1", encoding[:, :, None])
         mask = self._mask(encoding, taps)
         taps.keep("encoder_mask", mask[:, :, None])
         reference = encoding if self.n_mics == 1 else functional.relu(self.analysis.channel(joined, self.ref_channel))

@@ -17,6 +17,8 @@ from pathlib import Path
 
 import torch
 
+from arrayse.balance import balanced_weights
+from arrayse.config import read_config
 from arrayse.files import read_json, write_json
 from arrayse.parallel import available_cores, run_tasks
 
@@ -24,7 +26,6 @@ HERE = Path(__file__).parent
 sys.path.insert(0, str(HERE.parent))
 
 from networks import FIVE_LIVE, FIVE_MICROPHONES, NETWORKS, TERM, Network  # noqa: E402 (scripts without a package)
-from shared.balance import balanced_weight  # noqa: E402
 from shared.jobs import Job, evaluate_runs, run_jobs  # noqa: E402
 
 FTJNF, RUNS = HERE.parent / "ftjnf_kd", HERE / "runs"
@@ -93,7 +94,8 @@ def weight_of(case: tuple[str, str]) -> tuple[tuple[str, str], float]:
         else:
             job, student = taught(kind, system, 0, 1.0), RUNS / kind / "student_none_s0"
         path.parent.mkdir(parents=True, exist_ok=True)
-        write_json(path, {"weight": balanced_weight(job.arguments, student)})
+        values = read_config("distill", job.arguments)
+        write_json(path, {"weight": balanced_weights(values, student)["kd"]})
     return case, float(read_json(path, "weight")["weight"])
 
 
