@@ -219,7 +219,7 @@ def test_a_number_does_not_depend_on_what_else_is_there(out: Path, tmp_path: Pat
 
 def test_what_cannot_be_told_is_refused(tmp_path: Path) -> None:
     assert "error" in (message := run(tmp_path, tmp_path).stderr)
-    assert "expected one or more <array>/evaluation*/rows.jsonl, got none" in message
+    assert "expected one or more finished <array>/evaluation*/, got none" in message
     write_evaluation(tmp_path / "a", "ring", {"noisy": 1.0, "tiny_2mic_lin_s0": 1.3}, mics=[1, 2])
     assert "expected systems that hear microphone 0, got tiny_2mic_lin_s0" in run(tmp_path / "a", tmp_path).stderr
     write_evaluation(tmp_path / "b", "ring", {"noisy": 1.0})

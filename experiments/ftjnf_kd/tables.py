@@ -52,9 +52,9 @@ def write_tables(runs: Path, out: Path) -> None:
     Raises:
         ValueError: there is none, or one that cannot be read.
     """
-    folders = sorted(path.parent for path in runs.glob("*/evaluation*/rows.jsonl"))
+    folders = sorted(path.parent for path in runs.glob("*/evaluation*/summary.json"))
     if not folders:
-        raise ValueError(f"{runs}: expected one or more <array>/evaluation*/rows.jsonl, got none")
+        raise ValueError(f"{runs}: expected one or more finished <array>/evaluation*/, got none")
     evaluations = [
         read_evaluation([folder for folder in folders if folder.parent == place], place.name)
         for place in dict.fromkeys(folder.parent for folder in folders)
