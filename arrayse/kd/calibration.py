@@ -13,12 +13,11 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from arrayse.kd.affinity import probabilities, row_cosines, symmetric_divergence
 from arrayse.kd.base import check_choice
 from arrayse.kd.views import rows, unit_rows
 
 Second = Literal["batch", "frequency", "none"]
-MIN_SIMILARITY = 1e-6
-"""Least (cos + 1)/2: the logarithm of what is opposite stays finite."""
 
 
 class GramMlp(nn.Module):
@@ -60,8 +59,8 @@ class Stream(nn.Module):
     """Σ over groups, rows and layers i, j of α_ij Σ (P_T,j − P_S,i)(log P_T,j − log P_S,i), over the student's layers.
 
     α_ij, for every row, is the softmax over j of ⟨Q_i, K_j⟩: queries of the student's layers, keys of the teacher's. P:
-    see :func:`probabilities`. Queries and keys are trained, P_T is a target and is not. The queries also hand a
-    gradient to the student.
+    :func:`arrayse.kd.affinity.probabilities`. Queries and keys are trained, P_T is a target and is not. The queries also
+    hand a gradient to the student.
 
     Args:
         n_student: layers of the student.
@@ -87,7 +86,7 @@ class Stream(nn.Module):
         """Layers (group, row, width) each → one number."""
         of_student = torch.stack([probabilities(layer) for layer in student], dim=2)[:, :, :, None]
         of_teacher = torch.stack([probabilities(layer).detach() for layer in teacher], dim=2)[:, :, None]
-        divergences = ((of_teacher - of_student) * (of_teacher.log() - of_student.log())).sum(dim=4)
+        divergences = symmetric_divergence(of_student, of_teacher)
         return (self.attention(student, teacher) * divergences).sum() / len(student)
 
 
@@ -133,32 +132,6 @@ class Calibration(nn.Module):
                 raise ValueError(f"second: expected layers of 2 frequencies or more for frequency, got one of {fewest}")
             total = total + self.second(*([frequencies(x, fewest) for x in side] for side in (student, teacher)))
         return total / student[0].shape[0]
-
-
-def row_cosines(rows: Tensor) -> Tensor:
-    """Cosines of the rows of each group, 0 to all for a row of a norm below 1e-6.
-
-    Args:
-        rows: (group, row, width).
-
-    Returns:
-        (group, row, row).
-    """
-    unit = unit_rows(rows)
-    return unit @ unit.transpose(1, 2)
-
-
-def probabilities(rows: Tensor) -> Tensor:
-    """(cos + 1)/2 between the rows of a group, 1e-6 at least, each row divided by its sum.
-
-    Args:
-        rows: (group, row, width).
-
-    Returns:
-        (group, row, row).
-    """
-    affinity = ((row_cosines(rows) + 1) / 2).clamp_min(MIN_SIMILARITY)
-    return affinity / affinity.sum(dim=-1, keepdim=True)
 
 
 def frequencies(layer: Tensor, n_freqs: int) -> Tensor:

@@ -8,12 +8,10 @@ import torch
 from annotated_types import Ge
 from torch import Tensor
 
+from arrayse.kd.affinity import probabilities, symmetric_divergence
 from arrayse.kd.base import DistillationLoss, Pair, whole_views
 from arrayse.kd.fusion import FusionChain
-from arrayse.kd.views import rows, unit_rows
-
-MIN_SIMILARITY = 1e-6
-"""Least (cos + 1)/2: the logarithm of what is opposite stays finite."""
+from arrayse.kd.views import rows
 
 
 class Clskd(DistillationLoss):
@@ -65,13 +63,9 @@ def resemblance(feature: Tensor) -> Tensor:
 
     Rows sum to 1. A silent frame, of a norm below 1e-6, has the cosine 0 to all.
     """
-    frames = rows(feature, "time", "concat").transpose(0, 1)  # frame item freq·channel
-    unit = unit_rows(frames)
-    affinity = ((unit @ unit.transpose(1, 2) + 1) / 2).clamp_min(MIN_SIMILARITY)
-    return affinity / affinity.sum(dim=-1, keepdim=True)
+    return probabilities(rows(feature, "time", "concat").transpose(0, 1))  # frame item freq·channel
 
 
 def divergence(student: Tensor, teacher: Tensor) -> Tensor:
     """Symmetric Kullback-Leibler divergence of the rows of :func:`resemblance`, mean over items and frames."""
-    of_student, of_teacher = resemblance(student), resemblance(teacher)
-    return ((of_teacher - of_student) * (of_teacher.log() - of_student.log())).sum(dim=-1).mean()
+    return symmetric_divergence(resemblance(student), resemblance(teacher)).mean()
