@@ -13,7 +13,7 @@ import numpy as np
 import torch
 
 from arrayse.audio import write_audio
-from arrayse.beamform import beamform, describe, target_direction
+from arrayse.beamform import BEAMFORMERS, baseline, describe, target_direction
 from arrayse.checkpoint import MODEL, WEIGHTS, load_enhancer
 from arrayse.files import (
     append_json_lines,
@@ -25,7 +25,7 @@ from arrayse.files import (
     write_json_lines,
 )
 from arrayse.metrics import score
-from arrayse.mixture import Dataset, SceneEntry, open_dataset
+from arrayse.mixture import Dataset, Mixture, SceneEntry, open_dataset
 from arrayse.models import Enhancer
 from arrayse.parallel import run_tasks
 from arrayse.processes import keep_freed_memory
@@ -91,12 +91,13 @@ def evaluate(
 
 
 def _wanted_entries(request: Request, dataset: Dataset) -> list[SceneEntry]:
-    """The scenes to score, in all of which the target has a direction if there are beamformers."""
+    """The scenes to score, in all of which the target has a direction if there are beamformers that are told it."""
     entries = dataset.entries(request.split)
     if request.n_scenes is not None and request.n_scenes > len(entries):
         raise ValueError(f"n_scenes: expected at most {len(entries)} (split {request.split}), got {request.n_scenes}")
     entries = entries[: request.n_scenes]
-    for entry in entries if request.beamformers else []:
+    steered = any(BEAMFORMERS[name].steered for name in request.beamformers)
+    for entry in entries if steered else []:
         target_direction(entry, dataset.geometry)
     return entries
 
@@ -143,7 +144,7 @@ def score_scene(task: SceneTask) -> list[dict[str, Any]]:
         mixture = dataset.read(task.entry, wanted_snr_db=snr_db)
         noisy = mixture.noisy
         pairs = [(noisy_name(mic, dataset), noisy[mic], mixture.target[mic]) for mic in mics]
-        for name, wave in _beamformed(request, task.entry, dataset, noisy).items():
+        for name, wave in _beamformed(request, task.entry, dataset, mixture).items():
             pairs.append((name, wave, mixture.target[dataset.geometry.ref_mic]))
         for name, enhancer in enhancers.items():
             pairs.append((name, enhancer.enhance(noisy, dataset.sample_rate), mixture.target[enhancer.ref_mic]))
@@ -155,10 +156,10 @@ def score_scene(task: SceneTask) -> list[dict[str, Any]]:
     return rows
 
 
-def _beamformed(request: Request, entry: SceneEntry, dataset: Dataset, noisy: np.ndarray) -> dict[str, np.ndarray]:
-    """What the beamformers make of the noisy microphones of a scene, by name."""
+def _beamformed(request: Request, entry: SceneEntry, dataset: Dataset, mixture: Mixture) -> dict[str, np.ndarray]:
+    """What the beamformers make of a scene, by name."""
     rate, geometry = dataset.sample_rate, dataset.geometry
-    return {name: beamform(name, noisy, entry, geometry, rate) for name in request.beamformers}
+    return {name: baseline(name, mixture, entry, geometry, rate) for name in request.beamformers}
 
 
 def noisy_mics(enhancers: dict[str, Enhancer], dataset: Dataset) -> list[int]:
@@ -222,7 +223,7 @@ def _write_examples(
         mixture = dataset.read(entry, wanted_snr_db=snr_db)
         ref, noisy = dataset.geometry.ref_mic, mixture.noisy
         waves = {NOISY: noisy[ref], TARGET: mixture.target[ref]}
-        waves.update(_beamformed(request, entry, dataset, noisy))
+        waves.update(_beamformed(request, entry, dataset, mixture))
         waves.update({name: enhancer.enhance(noisy, dataset.sample_rate) for name, enhancer in enhancers.items()})
         gain = min(1.0, 0.99 / max(float(np.abs(wave).max()) for wave in waves.values()))  # one gain: levels compare
         files = {}

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from arrayse.beamform import BEAMFORMERS
 from arrayse.checkpoint import fingerprint, is_finished
 from arrayse.metrics import implementation
 from arrayse.mixture import Dataset
@@ -21,7 +22,7 @@ NOISY = "noisy"
 """The system that does nothing: the array's reference microphone."""
 
 BEAMFORMER = "beamformer"
-"""The kind of systems that are told the direction of the target."""
+"""The kind of systems that are told something of the truth: beamformers and oracle masks."""
 
 
 @dataclass(frozen=True)
@@ -117,8 +118,9 @@ def _noisy_system(name: str) -> dict[str, Any]:
 
 
 def _beamformer_system(name: str, description: str, dataset: Dataset) -> dict[str, Any]:
-    mics = list(range(dataset.geometry.n_mics))
-    about = {"mics": mics, "causal": True, "description": description}
+    baseline, geometry = BEAMFORMERS[name], dataset.geometry
+    mics = [geometry.ref_mic] if baseline.one_mic else list(range(geometry.n_mics))
+    about = {"mics": mics, "causal": baseline.causal, "description": description}
     return {"name": name, "kind": BEAMFORMER, "params": None, "macs_per_second": None, **about}
 
 

@@ -98,6 +98,11 @@ def test_a_scene_without_a_direction_is_named_before_anything_is_written(wanted:
         evaluate(elsewhere, tmp_path / "out", 1, {})
     assert not (tmp_path / "out").exists()
     evaluate(replace(elsewhere, n_scenes=1), tmp_path / "out", 1, {})
+    told = replace(elsewhere, beamformers=["mvdr_oracle", "irm_oracle"], baseline=None, n_examples=0)
+    summary = evaluate(told, tmp_path / "told", 1, {})  # which need no direction
+    systems = {system["name"]: (system["mics"], system["causal"]) for system in summary["systems"]}
+    assert systems["mvdr_oracle"] == ([0, 1, 2, 3, 4], False)
+    assert systems["irm_oracle"] == ([0], True)
 
 
 def test_a_teacher_is_who_taught_another_run(wanted: Request, tmp_path: Path) -> None:

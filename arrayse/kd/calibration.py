@@ -58,9 +58,9 @@ class GramRows(nn.Module):
 class Stream(nn.Module):
     """Σ over groups, rows and layers i, j of α_ij Σ (P_T,j − P_S,i)(log P_T,j − log P_S,i), over the student's layers.
 
-    α_ij, for every row, is the softmax over j of ⟨Q_i, K_j⟩: queries of the student's layers, keys of the teacher's. P:
-    :func:`arrayse.kd.affinity.probabilities`. Queries and keys are trained, P_T is a target and is not. The queries also
-    hand a gradient to the student.
+    α_ij, for every row, is the softmax over j of ⟨Q_i, K_j⟩: queries of the student's layers, keys of the teacher's.
+    P: :func:`arrayse.kd.affinity.probabilities`. Queries and keys are trained, P_T is a target and is not. The queries
+    also hand a gradient to the student.
 
     Args:
         n_student: layers of the student.

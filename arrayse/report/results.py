@@ -12,7 +12,7 @@ from arrayse.geometry import ArrayGeometry
 
 @dataclass(frozen=True)
 class System:
-    """One row of the table: the untouched input, a beamformer that is told the direction of the target, or a model."""
+    """One row of the table: the untouched input, a beamformer or mask that is told some of the truth, or a model."""
 
     name: str
     kind: str
