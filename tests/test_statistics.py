@@ -5,9 +5,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-import arrayse.statistics
 from arrayse.statistics import (
     Summary,
+    bootstrap,
     bootstrap_interval,
     crossed_share,
     paired_difference,
@@ -55,9 +55,9 @@ def test_interval_equals_a_plain_loop(monkeypatch: pytest.MonkeyPatch) -> None:
     means = [np.mean([values[rng.integers(37)] for _ in range(37)]) for _ in range(200)]
     expected = np.quantile(means, [0.05, 0.95])
     assert bootstrap_interval(values, draw(4), 200, 0.9) == pytest.approx(expected, abs=1e-12)
-    monkeypatch.setattr(arrayse.statistics, "BLOCK_SIZE", 37 * 7)  # 28 blocks of 7 rows and one of 4
+    monkeypatch.setattr(bootstrap, "BLOCK_SIZE", 37 * 7)  # 28 blocks of 7 rows and one of 4
     assert bootstrap_interval(values, draw(4), 200, 0.9) == pytest.approx(expected, abs=1e-12)
-    monkeypatch.setattr(arrayse.statistics, "BLOCK_SIZE", 1)  # less than one row
+    monkeypatch.setattr(bootstrap, "BLOCK_SIZE", 1)  # less than one row
     assert bootstrap_interval(values, draw(4), 200, 0.9) == pytest.approx(expected, abs=1e-12)
 
 
@@ -89,7 +89,7 @@ def test_higher_level_and_fewer_values_widen_the_interval() -> None:
 
 def test_one_value_is_its_own_interval() -> None:
     assert bootstrap_interval([2.5], draw()) == (2.5, 2.5)
-    assert summarise([None, 2.5], draw()) == Summary(2.5, 2.5, 2.5, 1, 1)
+    assert summarise([None, 2.5], draw()) == Summary(2.5, 2.5, 2.5, 2.5, 1, 1)
 
 
 @pytest.mark.parametrize("values", [[], [1.0, np.nan], [np.inf], [[1.0, 2.0]]])
@@ -106,7 +106,7 @@ def test_interval_refuses_impossible_settings(n_resamples: int, level: float) ->
 
 def test_summary_counts_what_it_leaves_out() -> None:
     summary = summarise([1.0, None, 2.0, float("nan"), 6.0, float("inf")], draw())
-    assert (summary.mean, summary.n, summary.n_failed) == (3.0, 3, 3)
+    assert (summary.mean, summary.median, summary.n, summary.n_failed) == (3.0, 2.0, 3, 3)
     assert (summary.low, summary.high) == bootstrap_interval([1.0, 2.0, 6.0], draw())
 
 
@@ -122,8 +122,8 @@ def test_settings_reach_the_interval() -> None:
 
 @pytest.mark.parametrize("values", [[], [None, None], [float("nan")]])
 def test_nothing_left_has_no_mean(values: list[float | None]) -> None:
-    assert summarise(values, draw()) == Summary(None, None, None, 0, len(values))
-    assert paired_difference(values, values, draw()) == Summary(None, None, None, 0, len(values))
+    assert summarise(values, draw()) == Summary(None, None, None, None, 0, len(values))
+    assert paired_difference(values, values, draw()) == Summary(None, None, None, None, 0, len(values))
 
 
 def test_pairs_cancel_what_the_systems_share() -> None:
@@ -143,7 +143,7 @@ def test_pairs_with_a_missing_side_are_dropped_and_counted() -> None:
     a = [1.0, None, 3.0, 4.0, np.inf, 9.0]
     b = [0.5, 7.0, np.nan, 3.0, np.inf, None]
     summary = paired_difference(a, b, draw())
-    assert (summary.mean, summary.n, summary.n_failed) == (0.75, 2, 4)
+    assert (summary.mean, summary.median, summary.n, summary.n_failed) == (0.75, 0.75, 2, 4)
     assert (summary.low, summary.high) == bootstrap_interval([0.5, 1.0], draw())
 
 
@@ -179,7 +179,7 @@ def test_crossed_interval_equals_a_plain_loop(monkeypatch: pytest.MonkeyPatch) -
     values = crossed(20, 3, 13, 0.5, 1.0, 0.3)
     expected = np.quantile(crossed_by_loops(values, draw(21), 150), [0.05, 0.95])
     for block_size in (1 << 20, 39 * 7, 1):  # 21 blocks of 7 resamples and one of 3; less than one resample
-        monkeypatch.setattr(arrayse.statistics, "BLOCK_SIZE", block_size)
+        monkeypatch.setattr(bootstrap, "BLOCK_SIZE", block_size)
         mean, low, high = ends(summarise_crossed(values, draw(21), 150, 0.9))
         assert mean == pytest.approx(values.mean(), abs=1e-12)
         assert (low, high) == pytest.approx(expected, abs=1e-12)
@@ -209,7 +209,7 @@ def test_crossed_resamples_have_the_variance_of_the_closed_form(
     by_seed, by_item = values.mean(axis=1) - values.mean(), values.mean(axis=0) - values.mean()
     rest = values - values.mean() - by_seed[:, None] - by_item
     variance = by_seed.var() / n_seeds + by_item.var() / n_items + rest.var() / (n_seeds * n_items)
-    means = arrayse.statistics._crossed_means(values[None], draw(25), 20_000)[0]
+    means = bootstrap._crossed_means(values[None], draw(25), 20_000)[0]
     assert means.mean() == pytest.approx(values.mean(), abs=4 * np.sqrt(variance / 20_000))
     assert means.var() == pytest.approx(variance, rel=0.06)  # its own standard error is some 0.01
 
@@ -217,7 +217,7 @@ def test_crossed_resamples_have_the_variance_of_the_closed_form(
 def test_variance_over_experiments_is_the_one_that_theory_expects() -> None:
     n_seeds, n_items, (seed_std, item_std, rest_std) = 4, 12, (1.0, 2.0, 1.5)
     tables = [crossed(100 + k, n_seeds, n_items, seed_std, item_std, rest_std) for k in range(400)]
-    found = np.mean([arrayse.statistics._crossed_means(table[None], draw(26), 300)[0].var() for table in tables])
+    found = np.mean([bootstrap._crossed_means(table[None], draw(26), 300)[0].var() for table in tables])
     s, i = (n_seeds - 1) / n_seeds, (n_items - 1) / n_items
     expected = s * seed_std**2 / n_seeds + i * item_std**2 / n_items
     expected += (s + i + s * i) * rest_std**2 / (n_seeds * n_items)  # up to three times its due
@@ -242,9 +242,10 @@ def test_two_or_three_seeds_reach_from_the_lowest_to_the_highest(n_seeds: int) -
 def test_an_item_counts_where_every_seed_has_a_value() -> None:
     values: list[list[float | None]] = [[1.0, None, 2.0, 6.0, np.inf], [2.0, 5.0, 4.0, np.nan, 1.0]]
     summary = summarise_crossed(values, draw())
-    assert (summary.mean, summary.n, summary.n_failed) == (2.25, 2, 3)
+    assert (summary.mean, summary.median, summary.n, summary.n_failed) == (2.25, 2.0, 2, 3)  # median of 1 2 2 4
     assert (summary.low, summary.high) == ends(summarise_crossed([[1.0, 2.0], [2.0, 4.0]], draw()))[1:]
     share = crossed_share(values, np.ones((2, 5)), draw())
+    assert share.median is None
     assert (share.mean, share.low, share.high, share.n, share.n_failed) == pytest.approx(
         (2.25, summary.low, summary.high, 2, 3)
     )
@@ -253,12 +254,12 @@ def test_an_item_counts_where_every_seed_has_a_value() -> None:
 @pytest.mark.parametrize("values", [np.empty((2, 0)), [[None, 1.0], [2.0, None]]])
 def test_no_item_in_common_has_no_mean(values: np.ndarray) -> None:
     n_items = len(values[0])
-    assert summarise_crossed(values, draw()) == Summary(None, None, None, 0, n_items)
-    assert crossed_share(values, np.ones((2, n_items)), draw()) == Summary(None, None, None, 0, n_items)
+    assert summarise_crossed(values, draw()) == Summary(None, None, None, None, 0, n_items)
+    assert crossed_share(values, np.ones((2, n_items)), draw()) == Summary(None, None, None, None, 0, n_items)
 
 
 def test_one_seed_of_one_item_is_its_own_interval() -> None:
-    assert summarise_crossed([[2.5, None]], draw()) == Summary(2.5, 2.5, 2.5, 1, 1)
+    assert summarise_crossed([[2.5, None]], draw()) == Summary(2.5, 2.5, 2.5, 2.5, 1, 1)
 
 
 def test_share_of_a_multiple_has_no_spread_and_a_share_equals_a_plain_loop() -> None:
@@ -274,7 +275,7 @@ def test_share_of_a_multiple_has_no_spread_and_a_share_equals_a_plain_loop() -> 
 @pytest.mark.parametrize("offset", [0.0, 0.1, -5.0])
 def test_there_is_no_share_of_a_whole_that_is_not_clearly_positive(offset: float) -> None:
     whole = crossed(30, 2, 20, 0, 1, 0.1)
-    assert crossed_share(whole, whole - whole.mean() + offset, draw()) == Summary(None, None, None, 20, 0)
+    assert crossed_share(whole, whole - whole.mean() + offset, draw()) == Summary(None, None, None, None, 20, 0)
 
 
 @pytest.mark.parametrize("values", [[1.0, 2.0], np.empty((0, 4)), np.ones((2, 2, 2)), 1.0])

@@ -17,10 +17,11 @@ BLOCK_SIZE = 1 << 20
 
 @dataclass(frozen=True)
 class Summary:
-    """A mean with its interval, and how many items it rests on.
+    """A mean with its interval, the median, and how many items they rest on.
 
     Attributes:
         mean: mean of the items that have a value; None where no item has one.
+        median: of the same values, without an interval; None where there is no mean, and for shares.
         low: lower end of the interval of the mean; None where there is no mean.
         high: upper end, likewise.
         n: items in the mean.
@@ -28,6 +29,7 @@ class Summary:
     """
 
     mean: float | None
+    median: float | None
     low: float | None
     high: float | None
     n: int
@@ -57,7 +59,7 @@ def bootstrap_interval(
     Raises:
         ValueError: no values, values that are not finite, or n_resamples or level out of range.
     """
-    sample = _as_floats("values", values)
+    sample = as_floats("values", values)
     if sample.size == 0 or not np.all(np.isfinite(sample)):
         finite = np.count_nonzero(np.isfinite(sample))
         raise ValueError(f"values: expected one or more finite numbers, got {finite} finite of {sample.size}")
@@ -76,7 +78,7 @@ def summarise(
     n_resamples: int = 2000,
     level: float = 0.95,
 ) -> Summary:
-    """Mean and bootstrap interval of the items that have a value; the others are counted.
+    """Mean, bootstrap interval and median of the items that have a value; the others are counted.
 
     Args:
         values: (n,) scores; None, NaN and infinities count as failed.
@@ -87,12 +89,12 @@ def summarise(
     Raises:
         ValueError: values that are not one list of numbers, or n_resamples or level out of range.
     """
-    sample = _as_floats("values", values)
+    sample = as_floats("values", values)
     kept = sample[np.isfinite(sample)]
     if kept.size == 0:
-        return Summary(None, None, None, 0, sample.size)
+        return _no_mean(0, sample.size)
     low, high = bootstrap_interval(kept, rng, n_resamples, level)
-    return Summary(float(kept.mean()), low, high, kept.size, sample.size - kept.size)
+    return Summary(float(kept.mean()), float(np.median(kept)), low, high, kept.size, sample.size - kept.size)
 
 
 def paired_difference(
@@ -119,7 +121,7 @@ def paired_difference(
     Raises:
         ValueError: lists of unequal length, or n_resamples or level out of range.
     """
-    first, second = _as_floats("a", a), _as_floats("b", b)
+    first, second = as_floats("a", a), as_floats("b", b)
     if first.shape != second.shape:
         raise ValueError(f"b: expected {first.size} items like a, got {second.size}")
     both = np.isfinite(first) & np.isfinite(second)
@@ -157,19 +159,19 @@ def summarise_crossed(
         level: probability that the interval aims to cover.
 
     Returns:
-        The summary; its ``n`` and ``n_failed`` count items.
+        The summary; its ``n`` and ``n_failed`` count items, and its median is that of all scores behind the mean.
 
     Raises:
         ValueError: values that are not a table with one or more seeds, or n_resamples or level out of range.
     """
-    table = _as_table("values", values)
+    table = as_table("values", values)
     kept = table[:, np.all(np.isfinite(table), axis=0)]
     n_failed = table.shape[1] - kept.shape[1]
     if kept.size == 0:
-        return Summary(None, None, None, 0, n_failed)
+        return _no_mean(0, n_failed)
     _check_settings(n_resamples, level)
     low, high = _percentiles(_crossed_means(kept[None], rng, n_resamples)[0], level)
-    return Summary(float(kept.mean()), low, high, kept.shape[1], n_failed)
+    return Summary(float(kept.mean()), float(np.median(kept)), low, high, kept.shape[1], n_failed)
 
 
 def crossed_share(
@@ -198,20 +200,24 @@ def crossed_share(
     Raises:
         ValueError: tables of unequal shape, or as in :func:`summarise_crossed`.
     """
-    first, second = _as_table("part", part), _as_table("whole", whole)
+    first, second = as_table("part", part), as_table("whole", whole)
     if first.shape != second.shape:
         raise ValueError(f"whole: expected shape {first.shape} like part, got {second.shape}")
     both = np.stack([first, second])
     kept = both[:, :, np.all(np.isfinite(both), axis=(0, 1))]
     n, n_failed = kept.shape[2], both.shape[2] - kept.shape[2]
     if n == 0:
-        return Summary(None, None, None, 0, n_failed)
+        return _no_mean(0, n_failed)
     _check_settings(n_resamples, level)
     parts, wholes = _crossed_means(kept, rng, n_resamples)
     if kept[1].mean() <= 0 or np.any(wholes <= 0):
-        return Summary(None, None, None, n, n_failed)
+        return _no_mean(n, n_failed)
     low, high = _percentiles(parts / wholes, level)
-    return Summary(float(kept[0].mean() / kept[1].mean()), low, high, n, n_failed)
+    return Summary(float(kept[0].mean() / kept[1].mean()), None, low, high, n, n_failed)
+
+
+def _no_mean(n: int, n_failed: int) -> Summary:
+    return Summary(None, None, None, None, n, n_failed)
 
 
 def _crossed_means(values: np.ndarray, rng: np.random.Generator, n_resamples: int) -> np.ndarray:
@@ -237,7 +243,7 @@ def _percentiles(means: np.ndarray, level: float) -> tuple[float, float]:
     return float(low), float(high)
 
 
-def _as_table(what: str, values: Sequence[Sequence[float | None]] | np.ndarray) -> np.ndarray:
+def as_table(what: str, values: Sequence[Sequence[float | None]] | np.ndarray) -> np.ndarray:
     """(n_seeds, n_items) float64 with NaN for None."""
     floats = np.asarray(values, dtype=np.float64)
     if floats.ndim != 2 or floats.shape[0] == 0:
@@ -245,7 +251,7 @@ def _as_table(what: str, values: Sequence[Sequence[float | None]] | np.ndarray) 
     return floats
 
 
-def _as_floats(what: str, values: Sequence[float | None] | np.ndarray) -> np.ndarray:
+def as_floats(what: str, values: Sequence[float | None] | np.ndarray) -> np.ndarray:
     """(n,) float64 with NaN for None."""
     floats = np.asarray(values, dtype=np.float64)
     if floats.ndim != 1:
