@@ -85,7 +85,7 @@ def evaluate(
     _write_examples(out, request, dataset, entries[: request.n_examples], enhancers)
     noisy = dict.fromkeys(beamformers, NOISY)
     noisy |= {name: noisy_name(enhancer.ref_mic, dataset) for name, enhancer in enhancers.items()}
-    summary = summarise_rows(request, dataset, len(entries), enhancers, beamformers, noisy, abouts, rows, about)
+    summary = summarise_rows(request, dataset, entries, enhancers, beamformers, noisy, abouts, rows, about)
     write_json(out / "summary.json", summary)
     return summary
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -9,14 +10,18 @@ from typing import Any
 import numpy as np
 
 from arrayse.beamform import BEAMFORMERS
+from arrayse.breakdown import breakdown, count_unknown
 from arrayse.checkpoint import fingerprint, is_finished
+from arrayse.conditions import conditions
 from arrayse.metrics import implementation
-from arrayse.mixture import Dataset
+from arrayse.mixture import Dataset, SceneEntry
 from arrayse.models import Enhancer
 from arrayse.profile import macs_per_second, n_parameters
-from arrayse.statistics import paired_difference, summarise
+from arrayse.statistics import count_reasons, group_seeds, holm, paired_difference, signed_rank, summarise
 
 Rows = list[dict[str, Any]]
+Key = tuple[str, float, str]
+"""System, SNR in dB, metric."""
 
 NOISY = "noisy"
 """The system that does nothing: the array's reference microphone."""
@@ -57,7 +62,7 @@ class Request:
 def summarise_rows(
     request: Request,
     dataset: Dataset,
-    n_scenes: int,
+    entries: list[SceneEntry],
     enhancers: dict[str, Enhancer],
     beamformers: dict[str, str],
     noisy: dict[str, str],
@@ -70,7 +75,7 @@ def summarise_rows(
     Args:
         request: what was asked for.
         dataset: the data.
-        n_scenes: how many scenes were scored.
+        entries: the scenes that were scored.
         enhancers: by name.
         beamformers: descriptions by name.
         noisy: for each of both, the name of the noisy signal at its microphone.
@@ -87,17 +92,13 @@ def summarise_rows(
         for metric in request.metrics
     }
     table = [{**_cell(key), **vars(summarise(cell, rng))} for key, cell in values.items()]
-    differences = []
-    for (name, snr_db, metric), cell in values.items():
-        for baseline in (noisy.get(name), request.baseline):
-            if name in noisy and baseline not in (None, name):
-                difference = paired_difference(cell, values[baseline, snr_db, metric], rng)
-                differences.append({**_cell((name, snr_db, metric)), "baseline": baseline, **vars(difference)})
+    known = {entry.id: conditions(entry) for entry in entries}
+    systems = group_seeds([*inputs, *beamformers, *enhancers])
     return {
         "label": dataset.label,
         "data": str(request.data),
         "split": request.split,
-        "n_scenes": n_scenes,
+        "n_scenes": len(entries),
         "snr_db": request.snr_db,
         "metrics": request.metrics,
         "implementations": {metric: implementation(metric) for metric in request.metrics},
@@ -108,9 +109,35 @@ def summarise_rows(
             *_systems(request.runs, enhancers, abouts),
         ],
         "table": table,
-        "differences": differences,
+        "differences": _differences(values, noisy, request.baseline, rng),
+        "breakdown": [cell for metric in request.metrics for cell in breakdown(rows, known, metric, systems, rng)],
+        "unknown_conditions": count_unknown(known),
+        "failures": count_reasons(rows, request.metrics),
         "provenance": about,
     }
+
+
+def _differences(
+    values: dict[Key, list[float | None]], noisy: dict[str, str], baseline: str | None, rng: np.random.Generator
+) -> list[dict[str, Any]]:
+    """Paired differences to the noisy signal and to the baseline, with p values.
+
+    ``p_holm`` is corrected for all systems that are compared with the same, at one SNR in one metric.
+    """
+    differences: list[dict[str, Any]] = []
+    families: dict[tuple[bool, float, str], list[dict[str, Any]]] = defaultdict(list)
+    for (name, snr_db, metric), cell in values.items():
+        for other in (noisy.get(name), baseline):
+            if name in noisy and other not in (None, name):
+                pair = values[other, snr_db, metric]
+                test = signed_rank([_minus(*each) for each in zip(cell, pair, strict=True)])
+                found = {**_cell((name, snr_db, metric)), "baseline": other, **vars(paired_difference(cell, pair, rng))}
+                differences.append({**found, "p": test.p, "n_zero": test.n_zero})
+                families[other == baseline, snr_db, metric].append(differences[-1])
+    for family in families.values():
+        for difference, p in zip(family, holm([each["p"] for each in family]), strict=True):
+            difference["p_holm"] = p
+    return differences
 
 
 def _noisy_system(name: str) -> dict[str, Any]:
@@ -146,6 +173,10 @@ def _systems(
     return systems
 
 
-def _cell(key: tuple[str, float, str]) -> dict[str, Any]:
+def _minus(score: float | None, other: float | None) -> float | None:
+    return None if score is None or other is None else score - other
+
+
+def _cell(key: Key) -> dict[str, Any]:
     name, snr_db, metric = key
     return {"system": name, "snr_db": snr_db, "metric": metric}

@@ -18,6 +18,7 @@ from arrayse.metrics import score
 from arrayse.mixture import open_dataset
 from arrayse.models import build_enhancer
 from arrayse.profile import macs_per_second, n_parameters
+from arrayse.statistics import holm, signed_rank
 from arrayse.summary import Request
 
 
@@ -105,6 +106,21 @@ def test_the_summary_adds_up(request_for: Request, tmp_path: Path) -> None:
         }
         first, second = by_system[cell["system"]], by_system[cell["baseline"]]
         assert cell["mean"] == pytest.approx(np.mean(np.subtract(first, second)))
+        assert cell["p"] == signed_rank(np.subtract(first, second)).p
+        family = [
+            other["p"]
+            for other in summary["differences"]
+            if all(other[key] == cell[key] for key in ("snr_db", "metric"))
+            and (other["baseline"] == "first") == (cell["baseline"] == "first")
+        ]
+        assert cell["p_holm"] == holm(family)[family.index(cell["p"])]
+    means = {(cell["system"], cell["metric"], f"{cell['snr_db']:g}"): cell["mean"] for cell in summary["table"]}
+    by_snr = [cell for cell in summary["breakdown"] if cell["condition"] == "snr"]
+    found = {
+        (cell["system"], cell["metric"], cell["value"].replace("−", "-").split()[0]): cell["mean"] for cell in by_snr
+    }
+    assert found == pytest.approx(means)
+    assert summary["failures"] == []
     pairs = {(cell["system"], cell["baseline"]) for cell in summary["differences"]}
     assert pairs == {("first", "noisy"), ("second", "noisy mic 3"), ("second", "first")}
     system = next(system for system in summary["systems"] if system["name"] == "first")
