@@ -18,7 +18,6 @@ MODULES = (
     "soundfile",
     "pyroomacoustics",
     "pesq",
-    "pystoi",
     "omegaconf",
     "pydantic",
     "safetensors",
@@ -34,6 +33,7 @@ EXTRAS = {
     "track": ("tensorboard", "training curves in TensorBoard"),
     "scale": ("distributed", "simulation on dask workers, cluster="),
     "sofa": ("h5py", "measured heads, recipe.carrier.sofa"),
+    "dnsmos": ("onnxruntime", "DNSMOS, metrics=[dnsmos_ovrl]"),
     "dev": ("pytest", "the tests"),
 }
 

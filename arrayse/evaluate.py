@@ -33,6 +33,8 @@ from arrayse.provenance import ABOUT
 from arrayse.summary import NOISY, Request, summarise_rows
 
 TARGET = "target"
+LIMIT_SECONDS = 60.0
+"""Of a score that is computed in C and cannot be stopped otherwise."""
 ROWS, REQUEST = "rows.jsonl", "request.json"
 
 
@@ -143,13 +145,15 @@ def score_scene(task: SceneTask) -> list[dict[str, Any]]:
     for snr_db in request.snr_db:
         mixture = dataset.read(task.entry, wanted_snr_db=snr_db)
         noisy = mixture.noisy
-        pairs = [(noisy_name(mic, dataset), noisy[mic], mixture.target[mic]) for mic in mics]
+        pairs = [(noisy_name(mic, dataset), noisy[mic], mic) for mic in mics]
         for name, wave in _beamformed(request, task.entry, dataset, mixture).items():
-            pairs.append((name, wave, mixture.target[dataset.geometry.ref_mic]))
+            pairs.append((name, wave, dataset.geometry.ref_mic))
         for name, enhancer in enhancers.items():
-            pairs.append((name, enhancer.enhance(noisy, dataset.sample_rate), mixture.target[enhancer.ref_mic]))
-        for name, estimate, target in pairs:
-            scores = score(estimate, target, dataset.sample_rate, request.metrics)
+            pairs.append((name, enhancer.enhance(noisy, dataset.sample_rate), enhancer.ref_mic))
+        for name, estimate, mic in pairs:
+            scores = score(
+                estimate, mixture.target[mic], dataset.sample_rate, request.metrics, noisy[mic], limit_s=LIMIT_SECONDS
+            )
             values = {metric: got.value for metric, got in scores.items()}
             reasons = {metric: got.reason for metric, got in scores.items() if got.value is None}
             rows.append({"system": name, "scene": task.entry.id, "snr_db": snr_db, **values, "reasons": reasons})

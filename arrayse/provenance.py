@@ -16,7 +16,7 @@ from arrayse.files import read_json, write_json
 ABOUT = "about.json"
 """The file in a run or dataset folder that tells what made it."""
 
-PACKAGES = ("arrayse", "torch", "numpy", "scipy", "pyroomacoustics", "pesq", "pystoi", "soundfile")
+PACKAGES = ("arrayse", "torch", "numpy", "scipy", "pyroomacoustics", "pesq", "soundfile")
 
 
 def provenance(seed: int) -> dict[str, Any]:

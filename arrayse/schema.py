@@ -20,7 +20,7 @@ from arrayse.frontend.stft import Stft
 from arrayse.geometry import PRESETS
 from arrayse.kd.methods import METHODS, WRAPPED
 from arrayse.losses import LOSSES
-from arrayse.metrics import METRICS
+from arrayse.metrics import DEFAULT_METRICS, METRICS
 from arrayse.mixture import SPLITS
 from arrayse.models import GIVEN, NETS
 from arrayse.train import FitSettings
@@ -91,7 +91,7 @@ Count = Annotated[int, Ge(0)]
 Seed = Annotated[int, Ge(0), Le(2**32 - 1)]
 Place = Annotated[str, MinLen(1), AfterValidator(_expanded)]
 """A file or folder; ~ is the home folder."""
-Names = Literal[tuple(METRICS)]
+Names = Literal[tuple(name for name, metric in METRICS.items() if "stems" not in metric.needs)]
 
 
 Epochs = Annotated[int, Ge(1)]
@@ -191,7 +191,9 @@ class EvaluateConfig(Strict):
         default_factory=lambda: [-5.0, 0.0, 5.0, 10.0, 15.0]
     )
     n_scenes: Annotated[int, Ge(1)] | None = None
-    metrics: Annotated[list[Names], MinLen(1), AfterValidator(_unique)] = Field(default_factory=lambda: list(METRICS))
+    metrics: Annotated[list[Names], MinLen(1), AfterValidator(_unique)] = Field(
+        default_factory=lambda: list(DEFAULT_METRICS)
+    )
     beamformers: Annotated[list[Literal[tuple(BEAMFORMERS)]], AfterValidator(_unique)] = Field(default_factory=list)
     baseline: str | None = None
     n_examples: Count = 3

@@ -69,7 +69,7 @@ def test_memory_is_that_of_the_responses_and_not_of_all_images() -> None:
 
 def test_what_there_is_to_measure_is_told() -> None:
     result = CliRunner().invoke(app, ["benchmark", "speed"])
-    assert str(result.exception) == "benchmark: expected one of simulator, distillation, got speed"
+    assert str(result.exception) == "benchmark: expected one of simulator, distillation, metrics, got speed"
 
 
 def test_distillation_is_measured_live_and_cached(tiny_dataset: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -63,11 +63,11 @@ def doctor() -> None:
 
 @app.command()
 def benchmark(
-    what: Annotated[str, typer.Argument(help="simulator or distillation.")],
+    what: Annotated[str, typer.Argument(help="simulator, distillation or metrics.")],
     overrides: Annotated[
         list[str] | None,
         typer.Argument(
-            help="simulator: speech=, noise=; distillation: data=; both: repeats=, out=TABLE.md",
+            help="simulator: speech=, noise=; distillation: data=; all: repeats=, out=TABLE.md",
             metavar="[KEY=VALUE]...",
         ),
     ] = None,
@@ -77,13 +77,20 @@ def benchmark(
     `arrayse benchmark simulator speech=~/speech noise=~/noise out=table.md`
 
     `arrayse benchmark distillation data=data/office`: teacher live or its outputs from disk
+
+    `arrayse benchmark metrics`: STOI and ESTOI beside pystoi (extra `dev`)
     """
     from arrayse.benchmark.distillation import benchmark_distillation
+    from arrayse.benchmark.metrics import benchmark_metrics
     from arrayse.benchmark.simulator import benchmark_simulator
     from arrayse.config import read_config
     from arrayse.files import write_text
 
-    benchmarks = {"simulator": benchmark_simulator, "distillation": benchmark_distillation}
+    benchmarks = {
+        "simulator": benchmark_simulator,
+        "distillation": benchmark_distillation,
+        "metrics": benchmark_metrics,
+    }
     if what not in benchmarks:
         raise ValueError(f"benchmark: expected one of {', '.join(benchmarks)}, got {what}")
     values = read_config("benchmark", overrides or [])

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from arrayse.report.results import Results, System
-from arrayse.report.text import count, listing, metric_style, number, percent
+from arrayse.report.text import count, higher_is_better, listing, metric_style, number, percent
 
 
 @dataclass(frozen=True)
@@ -54,7 +54,7 @@ def headline(results: Results) -> Headline | None:
     scored = [(mean, system) for mean, system in means if mean is not None]
     if not scored:
         return None
-    best = max(scored, key=lambda pair: pair[0])[1]
+    best = (max if higher_is_better(results.metrics[0]) else min)(scored, key=lambda pair: pair[0])[1]
     teacher = results.teacher if results.teacher != best else None
     gains = tuple(gain for metric in results.metrics if (gain := _gain(results, best, teacher, metric)))
     role = "model" if results.teacher is None or best.is_teacher else "student"

@@ -13,7 +13,7 @@ from arrayse.report.headline import Headline, headline
 from arrayse.report.players import PlayerView, player_view
 from arrayse.report.results import Key, Results
 from arrayse.report.table import notes
-from arrayse.report.text import metric_style
+from arrayse.report.text import higher_is_better, metric_style
 
 
 @dataclass(frozen=True)
@@ -96,7 +96,7 @@ def make_section(evaluation: Evaluation, name: str) -> Section:
 
 
 def best_cells(results: Results) -> frozenset[Key]:
-    """For each metric and SNR the candidates with the highest mean; none where only one was measured."""
+    """For each metric and SNR the candidates with the best mean; none where only one was measured."""
     names = [system.name for system in results.candidates]
     best: set[Key] = set()
     for metric in results.metrics:
@@ -104,8 +104,8 @@ def best_cells(results: Results) -> frozenset[Key]:
             means = {name: results.cell(name, snr_db, metric).mean for name in names}
             known = {name: mean for name, mean in means.items() if mean is not None}
             if len(known) > 1:
-                highest = max(known.values())
-                best.update((name, snr_db, metric) for name, mean in known.items() if mean == highest)
+                top = (max if higher_is_better(metric) else min)(known.values())
+                best.update((name, snr_db, metric) for name, mean in known.items() if mean == top)
     return frozenset(best)
 
 

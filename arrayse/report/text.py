@@ -6,6 +6,8 @@ import math
 import re
 from dataclasses import dataclass
 
+from arrayse.metrics import METRICS
+
 MISSING = "–"
 
 
@@ -24,14 +26,29 @@ class MetricStyle:
 
 METRIC_STYLES = {
     "pesq_wb": MetricStyle("WB-PESQ", "", 2),
+    "pesq_nb": MetricStyle("NB-PESQ", "", 2),
+    "stoi": MetricStyle("STOI", "", 3),
     "estoi": MetricStyle("ESTOI", "", 3),
     "si_sdr": MetricStyle("SI-SDR", "dB", 1),
+    "si_sdr_improvement": MetricStyle("SI-SDRi", "dB", 1),
+    "sdr": MetricStyle("SDR", "dB", 1),
+    "log_spectral_distance": MetricStyle("LSD", "dB", 1),
+    "noise_reduction": MetricStyle("Noise reduction", "dB", 1),
+    "speech_distortion": MetricStyle("Speech distortion", "dB", 1),
+    "dnsmos_sig": MetricStyle("DNSMOS SIG", "", 2),
+    "dnsmos_bak": MetricStyle("DNSMOS BAK", "", 2),
+    "dnsmos_ovrl": MetricStyle("DNSMOS OVRL", "", 2),
 }
 
 
 def metric_style(metric: str) -> MetricStyle:
     """The style of a metric; one that is not known here is shown under its own name with two decimals."""
     return METRIC_STYLES.get(metric, MetricStyle(metric, "", 2))
+
+
+def higher_is_better(metric: str) -> bool:
+    """Whether more of a metric is better; so it is of one that is not known here."""
+    return metric not in METRICS or METRICS[metric].higher_is_better
 
 
 def number(value: float | None, digits: int, signed: bool = False) -> str:
