@@ -135,6 +135,6 @@ def _loss(values: Values) -> Any:
 
 def _note(term: Term) -> str:
     pairs = ", ".join(student if student == teacher else f"{student} → {teacher}" for student, teacher in term.pairs)
-    n_own = sum(parameter.numel() for parameter in term.loss.parameters())
+    n_own = sum(parameter.numel() for parameter in term.loss.parameters() if parameter.requires_grad)
     own = f", {n_own:,} weights of its own that are trained" if n_own else ""
     return f"  {term.name}: {term.loss.formula()} [{pairs}]{own}"

@@ -9,13 +9,42 @@ import torch
 from torch import Tensor
 
 from arrayse.kd.base import Pair
-from arrayse.kd.dispatch import Dispatch
-from arrayse.kd.lin import Lin
-from tests.estimate_cases import N_FREQS, WAVES, Row, on_spectra, packed, slow_bands, slow_distance, spectra
+from arrayse.kd.dispatch import INNER, Dispatch
+from tests.estimate_cases import N_FREQS, SETTINGS, WAVES, Row, on_spectra, packed, slow_bands, slow_distance, spectra
 
 SPECS = [Pair(2, 2), Pair(2, 2)]
 SPLIT = 4
+MAPS: list[tuple[str, dict[str, Any]]] = [
+    ("lin", {"form": "paper"}),
+    ("lin", {}),
+    ("mask", {"form": "paper"}),
+    ("mask", {}),
+    ("subband", {}),
+]
+"""Losses that are means over bins, with arguments."""
+
+INSIDE = [*SETTINGS, *MAPS]
+"""All that can be wrapped."""
+
+SHAPES: list[dict[str, Any]] = [
+    {"n_bins": 3},
+    {"n_bins": 4},
+    {"n_bins": 9},
+    {"mssp": True, "low_bins": 2, "high_bins": 3, "split_bin": SPLIT},
+]
+"""Patches in nine frequencies."""
+
 Edges = list[tuple[int, int, int]]
+
+
+def takes(options: dict[str, Any], shape: dict[str, Any]) -> bool:
+    """Whether no patch is higher than a band; those of a crossover that is fixed in the middle have five bins."""
+    return options.get("crossover") != "fixed" or shape.get("n_bins", 1) <= 5
+
+
+def arguments_of(name: str, shape: dict[str, Any]) -> dict[str, Any]:
+    """A loss with bands of its own has no ``split_bin``."""
+    return {key: size for key, size in shape.items() if (name, key) != ("dfkd", "split_bin")}
 
 
 def parts(spectrum: Tensor) -> Tensor:
@@ -24,12 +53,17 @@ def parts(spectrum: Tensor) -> Tensor:
 
 
 def around(name: str, options: dict[str, Any], **arguments: Any) -> tuple[Dispatch, Any]:
-    """A loss around another one, and what makes its features of two spectra: outputs (for ``lin``), estimates."""
-    if name == "lin":
-        inner: Any = Lin(SPECS[:1], **options)
-        return Dispatch(SPECS, inner, **{"n_bins": 3, **arguments}), lambda a, b: [parts(a), parts(b)]
-    inner = on_spectra(name, **options)
-    return Dispatch(WAVES, inner, **{"n_bins": 3, **arguments}), lambda _, b: [packed(b)]
+    """A loss around another one, and what makes its features of two spectra: outputs (if it takes any), estimates."""
+    arguments = arguments_of(name, {**({} if "mssp" in arguments else {"n_bins": 3}), **arguments})
+    if is_map(name):
+        kind: Any = INNER[name]
+        return Dispatch(SPECS, kind(SPECS[:1], **options), **arguments), lambda a, b: [parts(a), parts(b)]
+    return Dispatch(WAVES, on_spectra(name, **options), **arguments), lambda _, b: [packed(b)]
+
+
+def is_map(name: str) -> bool:
+    """Whether it is a mean over bins of outputs that are not the estimates."""
+    return name in {each for each, _ in MAPS}
 
 
 def case(n_items: int = 2, n_frames: int = 5) -> list[Tensor]:
@@ -39,7 +73,7 @@ def case(n_items: int = 2, n_frames: int = 5) -> list[Tensor]:
 
 
 def run(built: Dispatch, look: Any, student: Tensor, teacher: Tensor, target: Tensor) -> Tensor:
-    """The loss of spectra; the outputs of ``lin`` are others than the estimates."""
+    """The loss of spectra; outputs are others than the estimates."""
     return built(look(3 * student, student), look(3 * teacher, teacher), look(target, target)[-1:])
 
 
@@ -56,18 +90,26 @@ def slow_edges(region: str, n_bins: int = 20, mssp: bool = False, **sizes: int) 
     return cut(0, N_FREQS, sizes[f"{region}_bins"])
 
 
-def slow_lin(s: Row, t: Row, size: int, teacher: np.ndarray, form: str = "normalised") -> float:
-    """Of the outputs, three times the spectra: two channels of the bins of a patch."""
-    gaps = [3 * abs(a.real - b.real) + 3 * abs(a.imag - b.imag) for a, b in zip(s, t, strict=True)]
-    values = [3 * float(part) for value in teacher.ravel() for part in (value.real, value.imag)]
-    spread = sum(abs(value - sum(values) / len(values)) for value in values) / len(values)
-    return sum(gaps) / 2 / size / (spread if form == "normalised" else 1)
+def slow_map(name: str, s: Row, t: Row, size: int, teacher: np.ndarray, form: str = "normalised") -> float:
+    """Of the outputs, three times the spectra, in the bins of a patch; ``teacher``: of the utterance."""
+    both = [(3 * a, 3 * b) for a, b in zip(s, t, strict=True)]
+    if name == "subband":
+        return sum((abs(a) - abs(b)) ** 2 for a, b in both) / size
+    masks = [3 * complex(value) for value in teacher.ravel()]
+    if name == "mask":
+        gaps, centre = [abs(a - b) for a, b in both], sum(masks) / len(masks)
+        spread = sum(abs(value - centre) for value in masks) / len(masks)
+    else:
+        gaps = [(abs((a - b).real) + abs((a - b).imag)) / 2 for a, b in both]
+        values = [part for value in masks for part in (value.real, value.imag)]
+        spread = sum(abs(value - sum(values) / len(values)) for value in values) / len(values)
+    return sum(gaps) / size / (spread if form == "normalised" else 1)
 
 
 def slow_patches(name: str, options: dict[str, Any], shape: dict[str, Any], item: list[np.ndarray]) -> dict[str, list]:
     """For each band (score, distance) of its patches in one utterance."""
     out: dict[str, list] = {}
-    kind, score_options = ("magnitude", {}) if name == "lin" else (name, options)
+    kind, score_options = ("magnitude", {}) if is_map(name) else (name, options)
     for s, t, c in zip(*(spectrum.T for spectrum in item), strict=True):
         for region, bins in slow_bands(kind, list(t), **score_options).items():
             for start, stop, size in slow_edges(region, **shape):
@@ -76,8 +118,8 @@ def slow_patches(name: str, options: dict[str, Any], shape: dict[str, Any], item
                     continue
                 a, b, clean = (list(spectrum[inside]) for spectrum in (s, t, c))
                 errors = [slow_distance(kind, region, x, clean, size, **score_options) for x in (a, b)]
-                if name == "lin":
-                    distance = slow_lin(a, b, size, item[1], **options)
+                if is_map(name):
+                    distance = slow_map(name, a, b, size, item[1], **options)
                 else:
                     distance = slow_distance(name, region, a, b, size, **options)
                 out.setdefault(region, []).append((errors[0] - errors[1], distance))

@@ -16,6 +16,18 @@ from tests.kd_cases import cosine, inner, slow_conv, slow_rows
 Rows = list[list[float]]
 
 
+def double(module: torch.nn.Module) -> Any:
+    """Float64 and the same random weights each time; norms scale by some 1, so that PReLU sees both signs."""
+    generator = torch.Generator().manual_seed(1)
+    with torch.no_grad():
+        for parameter in module.double().parameters():
+            parameter.copy_(0.5 * torch.randn(parameter.shape, generator=generator, dtype=torch.float64))
+        for norm in module.modules():
+            if isinstance(norm, torch.nn.InstanceNorm2d):
+                norm.weight.add_(1)
+    return module
+
+
 def slow_probabilities(rows: Rows) -> Rows:
     """(cos + 1)/2 of all rows, each row of them divided by its sum."""
     raw = [[(cosine(a, b) + 1) / 2 for b in rows] for a in rows]

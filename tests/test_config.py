@@ -80,6 +80,45 @@ def test_a_section_without_a_name_so_far_keeps_its_arguments_when_it_gets_one(tm
     assert (named["name"], named["freq_hidden"]) == ("ft_jnf", 7)
 
 
+def test_another_network_replaces_what_belonged_to_the_one_before() -> None:
+    """Transform, features and loss are those of the new one, or the defaults, and never the old one's."""
+    plain = read_config("train", ["data=d", "out=o", "model.name=ft_jnf"])
+    values = read_config("train", ["student", "model/metzger", "model/dpdcrn_causal", "data=d", "out=o"])
+    assert values["features"] == plain["features"] != {"norm": "segment", "time_constant": 1.0}
+    assert values["loss"] == plain["loss"]
+    values = read_config("train", ["student", "model/dccrn", "model/subband", "data=d", "out=o"])
+    assert (values["stft"]["win_length"], values["stft"]["hop_length"]) == (None, 256)
+    assert values["loss"] == {"name": "magnitude_mse"}
+    values = read_config("train", ["student", "model/metzger", "model/conv_tasnet", "data=d", "out=o"])
+    assert values["features"] == plain["features"]
+    values = read_config("train", ["student", "model/dccrn", "model/conv_tasnet", "data=d", "out=o"])
+    assert values["stft"] == {"n_fft": 512, "hop_length": 128, "window": "hann", "win_length": None}
+    values = read_config("train", ["model/dccrn", "student", "data=d", "out=o"])  # the other way round
+    assert (values["model"]["name"], values["stft"], values["loss"]) == ("ft_jnf", plain["stft"], plain["loss"])
+
+
+def test_another_network_on_the_command_line_keeps_what_belongs_to_the_training() -> None:
+    base = ["student", "model/dccrn", "data=d", "out=o", "mics=[1,2]", "seed=4", "fit.seconds=1.0"]
+    values = read_config("train", [*base, "model.name=fullband", "stft.n_fft=256", "stft.hop_length=64"])
+    assert values["model"]["name"] == "fullband"
+    assert "channels" not in values["model"]
+    assert (values["mics"], values["seed"], values["epochs"], values["patience"]) == ([1, 2], 4, 60, 12)
+    assert (values["fit"]["seconds"], values["fit"]["batch_size"]) == (1.0, 6)
+    assert values["stft"] == {"n_fft": 256, "hop_length": 64, "window": "sqrt_hann", "win_length": None}
+    assert values["loss"] == read_config("train", ["data=d", "out=o", "model.name=ft_jnf"])["loss"]
+    same = read_config("train", [*base, "model.name=dccrn", "model.lstm_hidden=8"])
+    assert (same["stft"]["win_length"], same["loss"]) == (400, {"name": "negative_si_sdr"})
+    assert (same["model"]["channels"][0], same["model"]["lstm_hidden"]) == (32, 8)
+
+
+def test_a_student_that_replaces_its_network_keeps_the_distillation() -> None:
+    arguments = ["student", "lin_one_step", "model/dccrn", "data=d", "out=o", "teacher=t"]
+    values = read_config("distill", [*arguments, "model.name=dptnet"])
+    assert list(values["distill"]["terms"]) == ["lin"]
+    assert (values["mics"], values["fit"]["batch_size"]) == ([0], 6)
+    assert values["stft"]["win_length"] is None
+
+
 def test_a_loss_that_another_one_wraps_is_replaced_whole_too() -> None:
     base = ["student", "dispatch_l2", "data=d", "out=o", "teacher=t"]
     other = read_config("distill", [*base, "distill.terms.dispatch.loss.inner={name: dfkd, beta: 0.2}"])
@@ -110,7 +149,7 @@ def test_an_error_inside_a_distillation_term_names_its_place() -> None:
     [
         ("inner.powr=l1", "inner.powr: expected a known key, got an unknown one: did you mean power?"),
         ("inner.power=l3", "inner.power: expected one of l1, l2, got l3"),
-        ("inner.name=mask", "inner.name: expected one of lin, magnitude, dfkd, got mask"),
+        ("inner.name=gram", "inner.name: expected one of magnitude, dfkd, lin, mask, subband, got gram"),
         ("inner={power: l1, name: dfkd}", "inner.power: expected a known key, got an unknown one"),
         ("inner=null", "inner: expected a valid dictionary"),
         ("k=0", "k: expected a value greater than 0, got 0"),

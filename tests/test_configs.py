@@ -7,11 +7,13 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
 from omegaconf import OmegaConf
 
 from arrayse.config import config_root, read_array, read_config
 from arrayse.frontend.stft import Stft
-from arrayse.kd import build_term
+from arrayse.kd import Distillation, build_term
+from arrayse.losses import WaveMagnitudeL1
 from arrayse.models import build_enhancer
 from arrayse.quickstart import TRAININGS
 from arrayse.train import FitSettings
@@ -19,6 +21,7 @@ from arrayse.verbs import build_world, describe
 from simulate.recipe import recipe_from
 from simulate.render import render
 from simulate.scene import draw_scene
+from tests.tiny import batch, taught_by
 
 ROOT = Path(__file__).parents[1]
 FILES = sorted([*config_root().glob("*/*.yaml"), *ROOT.glob("experiments/*/*.yaml")])
@@ -80,6 +83,27 @@ def test_a_config_builds(path: Path) -> None:
             assert_made_for_its_batches(term["loss"], values)
 
 
+@pytest.mark.parametrize("path", [path for path in FILES if kind_of(path) == "distill"], ids=lambda path: path.stem)
+def test_a_distillation_config_has_losses_that_can_be_computed(path: Path) -> None:
+    """Between networks of the sizes that it says, on a tenth of a second."""
+    values = read_config("distill", ["student", str(path), *NEEDED["distill"]])
+    terms = values["distill"]["terms"].values()
+    if any(term["loss"].get("form") == "fixed" for term in terms):
+        pytest.skip("made for crops of seconds")
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        student, teacher = (
+            build_enhancer(**describe(each, read_array("circular"), 16000)) for each in (values, deeper(values))
+        )
+        built = [
+            build_term(f"t{k}", term["loss"], term["weight"], term["pairs"], student, teacher)
+            for k, term in enumerate(terms)
+        ]
+        with torch.no_grad():
+            got = Distillation(student, WaveMagnitudeL1(), [taught_by(teacher.eval(), built)], 0.0)(batch())
+    assert all(0 < float(value) < 1e4 for value in got.values())
+
+
 def assert_made_for_its_batches(loss: dict[str, Any], values: dict[str, Any]) -> None:
     """Losses with weights for every frame or item are made for those of the config."""
     if loss.get("form") == "fixed":
@@ -99,27 +123,46 @@ def test_a_config_is_short(path: Path) -> None:
     assert len(path.read_text().splitlines()) <= 40
 
 
+SIZES = {
+    "conv_tasnet": 8_645_184,
+    "conv_tasnet_causal": 3_380_272,
+    "conv_tasnet_small": 3_380_272,
+    "conv_tasnet_student": 985_884,
+    "dccrn": 3_671_053,
+    "dccrn_quarter": 920_589,
+    "dccrn_sixteenth": 231_565,
+    "dpdcrn_causal": 595_494,
+    "dpdcrn_student": 595_494,
+    "dpdcrn_teacher": 3_218_118,
+    "dptnet": 2_830_785,
+    "dptnet_student": 974_785,
+    "fullband": 3_812_097,
+    "metzger": 1_403_146,
+    "subband": 1_823_617,
+    "subband_elite": 4 * 1_823_617,
+    "tesch": 1_206_786,
+}
+"""Parameters of every model config: those of one microphone hear the reference, the others all five."""
+
+
+def test_every_model_config_has_a_size() -> None:
+    assert list(SIZES) == [path.stem for path in sorted((config_root() / "model").glob("*.yaml"))]
+
+
+@pytest.mark.parametrize("base", [[], ["student"]], ids=str)
 @pytest.mark.parametrize(
     ("name", "overrides", "count"),
     [
-        ("tesch", [], 1_206_786),
+        *((name, [], count) for name, count in SIZES.items()),
         ("tesch", ["model.causal=true"], 877_826),
         ("tesch", ["model.freq_hidden=512"], 3_328_514),
-        ("metzger", [], 1_403_146),
         ("metzger", ["model.freq_hidden=88", "model.time_hidden=40"], 56_410),
     ],
 )
-def test_named_models_have_the_published_sizes(name: str, overrides: list[str], count: int) -> None:
-    values = read_config("train", [f"model/{name}", "data=d", "out=o", *overrides])
-    enhancer = build_enhancer(
-        net=values["model"],
-        stft=values["stft"],
-        features=values["features"],
-        array=read_array("circular").to_dict(),
-        mics=None,
-        ref_mic=None,
-        sample_rate=16000,
-    )
+def test_named_models_have_the_published_sizes(name: str, overrides: list[str], count: int, base: list[str]) -> None:
+    values = read_config("train", [*base, f"model/{name}", "data=d", "out=o", *overrides])
+    with torch.device("meta"):
+        enhancer = build_enhancer(**describe(values, read_array("circular"), 16000))
     assert sum(parameter.numel() for parameter in enhancer.parameters()) == count
 
 

@@ -182,7 +182,7 @@ def test_the_mask_multiplies_the_part_of_the_reference_microphone() -> None:
         net.analysis.conv.weight[:, :2] = 0  # the mask is kept, the other microphones are not heard any more
         alone = Taps()
         net(wave, alone)
-        masked = taps["encoder_mask"] * alone["encoder"]
+        masked = taps["encoder_mask"] * alone["encoder_1"]
         want, _ = net.synthesis(masked[:, :, 0], net.synthesis.initial_state(2, CPU))
     torch.testing.assert_close(got, want[:, net.delay_samples :][:, :36], rtol=0, atol=1e-6)
 
@@ -192,7 +192,7 @@ def test_taps_are_as_declared(norm: str, causal: bool) -> None:
     net, taps = tiny(norm, causal), Taps()
     net(noise(2, 2, 50), taps)
     assert {name: tap.shape[1] for name, tap in taps.items()} == net.tap_channels
-    assert list(taps) == ["encoder", "mid_1", "mid_2", "encoder_mask"]
+    assert list(taps) == ["encoder_1", "mid_1", "mid_2", "encoder_mask"]
     assert all(tap.shape[0] == 2 and tap.shape[2:] == (1, net.analysis.n_frames(50)) for tap in taps.values())
     mask = taps["encoder_mask"]
     torch.testing.assert_close(mask, torch.sigmoid(net.mask(taps["mid_2"][:, :, 0]))[:, :, None])
@@ -204,7 +204,7 @@ def test_16_bits_forward_and_backward_are_finite_and_near(norm: str, causal: boo
     net, wave, taps = tiny(norm, causal), noise(2, 2, 200), Taps()
     with torch.autocast("cpu", torch.bfloat16):
         estimate = net(wave, taps)
-    assert taps["encoder"].dtype == taps["encoder_mask"].dtype == estimate.dtype == torch.float32
+    assert taps["encoder_1"].dtype == taps["encoder_mask"].dtype == estimate.dtype == torch.float32
     assert taps["mid_2"].dtype == torch.bfloat16
     torch.testing.assert_close(estimate, estimates(net, wave), rtol=0, atol=0.2)
     estimate.square().mean().backward()
@@ -225,6 +225,20 @@ def test_silence_gives_silence_and_finite_gradients(norm: str, causal: bool, fir
     assert not estimate[:, : first_sound - net.delay_samples - net.block_samples].any()
     estimate.sum().backward()
     assert all(torch.isfinite(parameter.grad).all() for parameter in net.parameters() if parameter.grad is not None)
+
+
+@pytest.mark.parametrize(("norm", "causal"), KINDS)
+@pytest.mark.parametrize("n_mics", [1, 3])
+def test_a_quiet_recording_has_the_estimate_of_a_loud_one(norm: str, causal: bool, n_mics: int) -> None:
+    """At -20 dB and at -80 dB of full scale, as the net was drawn."""
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        net = ConvTasNet(n_mics, 0, **SIZE, norm=norm, causal=causal)  # type: ignore[arg-type]
+    wave = 0.1 * noise(2, n_mics, 400)
+    loud, quiet = estimates(net, wave), estimates(net, 1e-3 * wave)
+    assert (1e3 * quiet - loud).norm() < 0.01 * loud.norm()
+    assert loud.norm() > 0.01 * wave[:, 0].norm()
+    assert torch.isfinite(estimates(net, 1e-9 * wave)).all()
 
 
 def test_what_cannot_be_built_or_streamed_is_refused() -> None:

@@ -24,6 +24,8 @@ from tests.tiny import VARIANTS, batch, distillation, enhancer, taught_by
 
 TRAINED = ("mask", "lin", "fused", "clskd", "feature_regression", "i2s_tfckd")
 """Methods with weights of their own between networks of different microphones."""
+OF_ESTIMATES = ("magnitude", "dfkd", "subband", "dispatch")
+"""Methods that compare estimates, or look at them, bin by bin."""
 TAPS = "freq_lstm, time_lstm, linear, mask, spec, wave"
 
 
@@ -85,9 +87,11 @@ def test_only_the_student_and_its_adapters_learn(method: str, arguments: dict[st
     student, teacher = enhancer(mics=[0, 1], preset="metzger"), teacher_of(preset="metzger")
     objective = distillation(student, teacher, method, supervised_weight=0.0, **arguments)
     objective(batch())["loss"].backward()
-    learns = dict(objective.named_parameters())
+    learns = {name: parameter for name, parameter in objective.named_parameters() if parameter.requires_grad}
     adapters = {name for name in learns if name.startswith("losses.")}
-    assert bool(adapters) == (method in TRAINED or arguments.get("inner") == {"name": "lin"})
+    assert bool(adapters) == (method in TRAINED or arguments.get("inner") in ({"name": "lin"}, {"name": "mask"}))
+    of_teacher = any("teacher_fusions" in name for name in adapters)
+    assert of_teacher == (arguments.get("teacher_fusion") == "trained")
     reached = {name for name, parameter in learns.items() if parameter.grad is not None and parameter.grad.any()}
     last = METHODS[method].default_pairs(arguments)[-1][0]  # what comes after the last tap has no part in the loss
     behind = {"freq_lstm": ("time_lstm", "linear"), "time_lstm": ("linear",)}.get(last, ())
@@ -105,7 +109,7 @@ def test_the_teacher_is_neither_saved_nor_switched_to_training() -> None:
 
 @pytest.mark.parametrize(("method", "arguments"), VARIANTS)
 def test_five_microphones_teach_two(method: str, arguments: dict[str, Any]) -> None:
-    student, teacher = enhancer(mics=[3, 1], preset="metzger"), teacher_of(preset="metzger")
+    student, teacher = enhancer(mics=[3, 0], preset="metzger"), teacher_of(preset="metzger")
     got = distillation(student, teacher, method, **arguments)(batch())
     assert torch.isfinite(got["loss"])
     assert float(got[method].detach()) > 0
@@ -225,6 +229,21 @@ def test_outputs_of_other_microphones_are_compared_through_an_adapter() -> None:
         assert not list(distillation(student, teacher, "lstm2").losses.parameters())
     same = distillation(enhancer(mics=[0, 1], **several), teacher_of(mics=[0, 1], **several), "lin")
     assert not list(same.losses.parameters())
+
+
+@pytest.mark.parametrize(("method", "arguments"), VARIANTS)
+def test_estimates_at_two_microphones_are_compared_by_no_loss_that_has_no_adapter(
+    method: str, arguments: dict[str, Any]
+) -> None:
+    """Between features inside the networks it does not matter what they are for."""
+    student, teacher = enhancer(mics=[3, 0], ref_mic=3), teacher_of()
+    if method not in OF_ESTIMATES:
+        assert torch.isfinite(distillation(student, teacher, method, **arguments)(batch())["loss"])
+        return
+    with pytest.raises(
+        ValueError, match="pairs: expected estimates at one microphone, got outputs at different ref_mic"
+    ):
+        distillation(student, teacher, method, **arguments)
 
 
 def test_masks_and_what_tanh_bounds_to_masks_are_not_the_same() -> None:

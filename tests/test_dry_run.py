@@ -10,8 +10,10 @@ import pytest
 import torch
 
 from arrayse.config import ConfigError
+from arrayse.kd import Distillation, Term
 from arrayse.mixture import open_dataset
 from arrayse.models import Enhancer, build_enhancer
+from arrayse.objectives import Batch
 from arrayse.phases import Plan, distillation_plan
 from arrayse.train import FitSettings
 from arrayse.verbs import describe
@@ -48,6 +50,8 @@ def i2s(**options: Any) -> dict[str, Any]:
     return {"loss": {"name": "i2s_tfckd", "sets": sets, "fusion_channels": 4, **options}}
 
 
+OUTPUTS: dict[str, Any] = {"loss": {"name": "lin"}, "pairs": [["mask", "mask"]]}
+ITEMS: dict[str, Any] = {"loss": {"name": "similarity_preserving"}, "pairs": [["mask", "mask"]]}
 DIFFERENT = "expected .*, got .*"
 REFUSED: list[tuple[str, str, dict[str, Any], str]] = [
     ("dccrn", "dccrn", between([("encoder_1", "encoder_2")]), DIFFERENT),
@@ -60,7 +64,7 @@ REFUSED: list[tuple[str, str, dict[str, Any], str]] = [
         "dccrn",
         "dccrn",
         between([("encoder_2", "encoder_2"), ("spec", "spec")], "dispatch", inner={"name": "lin"}),
-        r"expected taps in the grid of the spectra \(2, 33, 202\), got \(2, 8, 202\)",
+        r"expected taps in the grid of the spectra \(1, 33, 202\), got \(1, 8, 202\)",
     ),
     (
         "dccrn",
@@ -79,6 +83,12 @@ REFUSED: list[tuple[str, str, dict[str, Any], str]] = [
         "conv_tasnet",
         {"loss": {"name": "i2s_tfckd", "sets": {"a": [["time_lstm"], ["mid_1"]]}}},
         r"layers: expected as many frames in all, got 202 and 4\d\d",
+    ),
+    (
+        "conv_tasnet",
+        "conv_tasnet",
+        {"loss": {"name": "i2s_tfckd", "sets": {"a": [["mid_1"], ["mid_2"]]}}},
+        "second: expected layers of 2 frequencies or more for frequency, got one of 1",
     ),
 ]
 SPREAD = [
@@ -112,6 +122,21 @@ def test_one_frequency_is_not_compared_with_many(
         plan_of(config(tiny_dataset, tmp_path, learns, teaches, term))
 
 
+@pytest.mark.parametrize(
+    ("term", "message"),
+    [
+        (i2s(n_frames=FRAMES), f"n_frames: expected none, since form and second need none, got {FRAMES}"),
+        ({"loss": {"name": "dfkd", "fixed_bin": 5}}, "fixed_bin: expected none for a crossover that is cumulative"),
+        ({"loss": {"name": "dispatch", "inner": {"name": "mask"}, "low_bins": 5}}, "low_bins: expected none with mssp"),
+    ],
+)
+def test_options_that_nothing_uses_are_refused(
+    term: dict[str, Any], message: str, tiny_dataset: Path, tmp_path: Path
+) -> None:
+    with pytest.raises(ConfigError, match=rf"distill\.terms\..*{message}"):
+        plan_of(config(tiny_dataset, tmp_path, "dccrn", "dccrn", term))
+
+
 def test_a_batch_of_another_size_than_a_loss_was_made_for_is_refused(tiny_dataset: Path, tmp_path: Path) -> None:
     term = i2s(form="fixed", n_frames=FRAMES, second="batch", batch_size=2)
     wanted = "distill.terms.t: batch_size: expected 2, got 3: set batch_size=3, or form=free, which takes any"
@@ -130,6 +155,42 @@ def test_crops_are_no_longer_than_the_scenes(tiny_dataset: Path, tmp_path: Path)
             continue
         with pytest.raises(ConfigError, match=f"n_frames: expected {longer}, got {frames}: set n_frames={frames}"):
             plan_of(values)
+
+
+@pytest.mark.parametrize(
+    ("terms", "fit", "n_processes", "expected"),
+    [
+        ({"a": OUTPUTS}, {}, 1, (1, 5, 8000)),
+        ({"a": OUTPUTS}, {"seconds": 0.3}, 1, (1, 5, 4800)),
+        ({"a": OUTPUTS, "b": ITEMS}, {}, 1, (2, 5, 8000)),
+        ({"a": OUTPUTS, "b": i2s(second="batch")}, {}, 1, (2, 5, 8000)),
+        ({"a": i2s(form="fixed", n_frames=902), "b": OUTPUTS}, {}, 1, (4, 5, 14400)),
+        ({"a": i2s(form="fixed", n_frames=902), "b": OUTPUTS}, {}, 2, (2, 5, 14400)),
+        ({"a": i2s(form="fixed", n_frames=1002)}, {"seconds": 1.5}, 1, (4, 5, 16000)),
+    ],
+)
+def test_terms_are_tried_on_as_little_as_they_take(
+    terms: dict[str, Any],
+    fit: dict[str, Any],
+    n_processes: int,
+    expected: tuple[int, ...],
+    tiny_dataset: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Half a second of one item; as many items as one of them needs; what one of them was made for."""
+    run = saved("dccrn", tmp_path / "teacher")
+    fit = {"batch_size": 4, "seconds": 0.9, **fit}
+    values = values_of(tiny_dataset, run, tmp_path / "run", "dccrn", terms, fit)
+    tried: list[tuple[str, tuple[int, ...]]] = []
+
+    def try_term(_: Distillation, term: Term, batch: Batch) -> None:
+        tried.append((term.name, tuple(batch.noisy.shape)))
+
+    monkeypatch.setenv("WORLD_SIZE", str(n_processes))
+    monkeypatch.setattr("arrayse.phases._try_term", try_term)
+    plan_of(values)
+    assert tried == [(name, expected) for name in terms]
 
 
 def test_networks_that_hear_waves_have_no_features_to_set(tiny_dataset: Path, tmp_path: Path) -> None:

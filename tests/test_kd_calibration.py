@@ -38,6 +38,13 @@ def layers(widths: list[int], seed: int, n_items: int = 3) -> list[Tensor]:
     return [feature(width, seed + k, n_items) for k, width in enumerate(widths)]
 
 
+class Blind(torch.nn.Module):
+    """Keys that are the same for everything."""
+
+    def forward(self, rows: Tensor) -> Tensor:
+        return torch.ones(rows.shape[0], rows.shape[1], rows.shape[1], dtype=rows.dtype)
+
+
 def frames(*values: list[float]) -> Tensor:
     """One item with one bin, a list of channels for each frame."""
     return torch.tensor(values, dtype=torch.float64).T[None, :, None]
@@ -166,6 +173,34 @@ def test_opposite_frames_and_items_are_finite(second: str) -> None:
     assert torch.isfinite(opposite.grad).all()
 
 
+@pytest.mark.parametrize("sizes", SIZES)
+@pytest.mark.parametrize("second", ["none", "batch", "frequency"])
+def test_the_teacher_is_a_target_and_gets_a_gradient_through_the_attention_alone(
+    second: str, sizes: tuple[int | None, int | None]
+) -> None:
+    built = calibration(([3], [4, 5]), second, sizes)
+    student, teacher = layers([3], 0), [layer.requires_grad_() for layer in layers([4, 5], 10)]
+    built(student, teacher).backward()
+    assert all(layer.grad is not None and layer.grad.abs().max() > 1e-6 for layer in teacher)
+    for module in built.modules():
+        if isinstance(module, Stream):  # keys that do not look at their layers: an even choice, whatever comes
+            module.keys = torch.nn.ModuleList(Blind() for _ in teacher)
+    for layer in teacher:
+        layer.grad = None
+    built([layer.requires_grad_() for layer in student], teacher).backward()
+    assert all(layer.grad is None for layer in teacher)
+    assert student[0].grad is not None
+    assert student[0].grad.abs().max() > 1e-6
+
+
+def test_a_single_layer_of_the_teacher_is_no_choice_and_gets_no_gradient() -> None:
+    """There α is 1."""
+    teacher = feature(4, 10).requires_grad_()
+    calibration(([3, 2], [4]), "frequency", (4, None))(layers([3, 2], 0, 2), [teacher]).backward()
+    assert teacher.grad is not None
+    assert not teacher.grad.any()
+
+
 def test_queries_and_keys_are_mlps_of_twice_the_size_for_each_layer() -> None:
     built = Calibration(2, 3, "batch", 5, 4)
     assert [len(built.time.queries), len(built.time.keys), len(built.second.queries)] == [2, 3, 2]
@@ -195,6 +230,16 @@ def test_sizes_that_the_mlps_were_not_made_for_are_errors_that_say_what_to_set()
         Calibration(1, 1, "none", 7).double()(student, teacher)
     with pytest.raises(ValueError, match=r"batch_size: expected 2, got 3: set batch_size=3, or form=free"):
         Calibration(1, 1, "batch", 4, 2).double()(student, teacher)
+
+
+def test_one_frequency_has_no_other_to_be_compared_with() -> None:
+    one = feature(3, 0)[:, :, :1]
+    for student, teacher in (([one], [feature(4, 1)]), ([feature(3, 0), feature(2, 2)], [feature(4, 1), one])):
+        built = Calibration(len(student), len(teacher), "frequency")
+        with pytest.raises(ValueError, match="second: expected layers of 2 frequencies or more for frequency, got one"):
+            built(student, teacher)
+    assert math.isfinite(float(Calibration(1, 1, "batch")([one], [feature(4, 1)])))
+    assert float(Calibration(1, 1, "frequency")([feature(3, 0)[:, :, :2]], [feature(4, 1)])) > 0
 
 
 def test_unequal_numbers_of_frames_and_unknown_streams_are_errors() -> None:

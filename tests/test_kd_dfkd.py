@@ -53,6 +53,23 @@ def test_the_fixed_crossover_is_where_it_was_put(fixed_bin: int) -> None:
     assert crossovers(spectra(0, 2, 3), crossover="fixed", fixed_bin=fixed_bin) == [fixed_bin] * 6
 
 
+def test_a_crossover_that_is_fixed_nowhere_is_at_two_kilohertz() -> None:
+    low, high = Dfkd(WAVES, crossover="fixed").bands(torch.ones(1, 257, 1, dtype=torch.complex64))
+    assert (low.mask & high.mask).flatten().nonzero().tolist() == [[64]]
+    assert 64 * 16000 / 512 == 2000
+
+
+@pytest.mark.parametrize("options", CROSSOVERS)
+def test_no_band_is_higher_than_told(options: dict[str, Any]) -> None:
+    built, fixed = on_spectra("dfkd", **options), options.get("crossover") == "fixed"
+    bands = built.bands(torch.cat([spectra(0, 9, 20), frame(1, 1, 1, 1, 1, 1, 1, 1, 9).expand(9, -1, 20)]))
+    for band in bands:
+        heights = band.mask.sum(dim=1)
+        assert int(heights.max()) <= built.height(band.region)
+        assert (heights == built.height(band.region)).all() == fixed
+    assert [built.height(band.region) for band in bands] == ([4, 6] if fixed else [N_FREQS, N_FREQS])
+
+
 @given(seed=st.integers(0, 10_000), options=st.sampled_from(CROSSOVERS))
 @settings(max_examples=40, deadline=None)
 def test_bands_cover_the_spectrum_and_share_one_bin(seed: int, options: dict[str, Any]) -> None:
@@ -172,6 +189,9 @@ def test_the_counts_are_kept_with_the_state() -> None:
         ({"beta": math.nan}, "beta: expected 0 to 1, got nan"),
         ({"crossover": "fixed", "fixed_bin": 257}, "fixed_bin: expected 0 to 256 for n_fft 512, got 257"),
         ({"crossover": "fixed", "fixed_bin": -1}, "fixed_bin: expected 0 to 256 for n_fft 512, got -1"),
+        ({"crossover": "fixed", "n_fft": 64, "hop_length": 16}, "fixed_bin: expected 0 to 32 for n_fft 64, got 64"),
+        ({"fixed_bin": 64}, "fixed_bin: expected none for a crossover that is cumulative, got 64"),
+        ({"crossover": "absolute", "fixed_bin": 0}, "fixed_bin: expected none for a crossover that is absolute, got 0"),
     ],
 )
 def test_what_makes_no_sense_is_refused(options: dict[str, Any], message: str) -> None:
@@ -182,7 +202,7 @@ def test_what_makes_no_sense_is_refused(options: dict[str, Any], message: str) -
 def test_the_schema_has_the_ranges_and_the_papers_values() -> None:
     schema = schema_of(Dfkd, ("pairs",))
     assert schema().model_dump() == {
-        "beta": 0.5, "crossover": "cumulative", "fixed_bin": 64, "n_fft": 512, "hop_length": 128
+        "beta": 0.5, "crossover": "cumulative", "fixed_bin": None, "n_fft": 512, "hop_length": 128
     }  # fmt: skip
     for wrong in ({"beta": 1.5}, {"fixed_bin": -1}, {"crossover": "mean"}, {"hop_length": 0}):
         with pytest.raises(ValidationError):

@@ -11,30 +11,25 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from arrayse.kd.base import Pair
-from arrayse.kd.dfkd import Dfkd
 from arrayse.kd.dispatch import Dispatch, top_share
-from arrayse.kd.gram import Gram
 from arrayse.kd.lin import Lin
-from arrayse.kd.magnitude import Magnitude
-from tests.dispatch_cases import SPECS, SPLIT, around, case, parts, run, slow_dispatch
-from tests.estimate_cases import N_FREQS, SETTINGS, WAVES, spectra
+from arrayse.kd.mask import Mask
+from arrayse.kd.methods import WRAPPED
+from tests.dispatch_cases import INSIDE, SHAPES, SPECS, around, case, parts, run, slow_dispatch, takes
+from tests.estimate_cases import N_FREQS, spectra
 from tests.tiny import batch, distillation, enhancer
 
 RULES: list[dict[str, Any]] = [{"k": 0.8}, {"k": 0.3}, {"k": 0.01}, {"k": 1.0}, {"rule": "positive"}]
-SHAPES: list[dict[str, Any]] = [
-    {"n_bins": 3},
-    {"n_bins": 4},
-    {"n_bins": 9},
-    {"mssp": True, "low_bins": 2, "high_bins": 3, "split_bin": SPLIT},
-]
-EVERY = pytest.mark.parametrize(("name", "options"), [*SETTINGS, ("lin", {"form": "paper"}), ("lin", {})])
+EVERY = pytest.mark.parametrize(("name", "options"), INSIDE)
+EVERY_SHAPE = pytest.mark.parametrize(
+    ("name", "options", "shape"), [(*inner, shape) for inner in INSIDE for shape in SHAPES if takes(inner[1], shape)]
+)
 
 
 # --- slow reference -------------------------------------------------------------------------------------------------
 
 
-@EVERY
-@pytest.mark.parametrize("shape", SHAPES)
+@EVERY_SHAPE
 @pytest.mark.parametrize("rule", RULES)
 def test_the_loss_equals_the_slow_reference(
     name: str, options: dict[str, Any], shape: dict[str, Any], rule: dict[str, Any]
@@ -100,8 +95,7 @@ def test_nothing_selected_costs_nothing_and_teaches_nothing(name: str, options: 
     assert not student.grad.any()
 
 
-@pytest.mark.parametrize("shape", SHAPES)
-@EVERY
+@EVERY_SHAPE
 def test_the_gradient_is_in_the_selected_bins_and_nowhere_else(
     name: str, options: dict[str, Any], shape: dict[str, Any]
 ) -> None:
@@ -136,7 +130,7 @@ def test_the_gradient_is_that_of_finite_differences_and_goes_to_the_student_only
 # --- the inner loss -------------------------------------------------------------------------------------------------
 
 
-@EVERY
+@pytest.mark.parametrize(("name", "options"), [inner for inner in INSIDE if takes(inner[1], {"n_bins": 9})])
 def test_all_patches_that_are_whole_give_the_inner_loss(name: str, options: dict[str, Any]) -> None:
     student, teacher, target = case(3)
     n_bins = 9 if name == "dfkd" else 3  # a band of DFKD is whole only in a patch as high as the spectrum
@@ -165,10 +159,11 @@ def test_crossovers_are_counted_once_per_batch() -> None:
     assert around("lin", {})[0].histograms() == {}
 
 
-def test_the_adapter_of_lin_is_trained() -> None:
-    built = Dispatch([Pair(3, 5, False), SPECS[1]], Lin([Pair(3, 5, False)]), n_bins=3)
+@pytest.mark.parametrize("inner", [Lin, Mask])
+def test_the_adapter_of_outputs_is_trained(inner: Any) -> None:
+    built = Dispatch([Pair(4, 6, False), SPECS[1]], inner([Pair(4, 6, False)]), n_bins=3)
     student, teacher, target = (spectrum.to(torch.complex64) for spectrum in case())
-    outputs = [torch.randn(2, n, N_FREQS, 5, generator=torch.Generator().manual_seed(n)) for n in (3, 5)]
+    outputs = [torch.randn(2, n, N_FREQS, 5, generator=torch.Generator().manual_seed(n)) for n in (4, 6)]
     built([outputs[0], parts(student)], [outputs[1], parts(teacher)], [parts(target)]).backward()
     grads = [parameter.grad for parameter in built.parameters()]
     assert len(grads) == 2
@@ -178,8 +173,7 @@ def test_the_adapter_of_lin_is_trained() -> None:
 # --- silence and single frames --------------------------------------------------------------------------------------
 
 
-@EVERY
-@pytest.mark.parametrize("shape", SHAPES)
+@EVERY_SHAPE
 @pytest.mark.parametrize("rule", RULES)
 def test_silence_and_single_frames_are_finite(
     name: str, options: dict[str, Any], shape: dict[str, Any], rule: dict[str, Any]
@@ -203,61 +197,10 @@ def test_an_estimate_that_is_not_a_number_does_not_pass() -> None:
     assert math.isnan(float(run(built, look, student * math.nan, teacher, target)))
 
 
-# --- declarations and errors ----------------------------------------------------------------------------------------
-
-
-def test_pairs_are_those_of_the_inner_loss_and_of_the_scores() -> None:
-    for name in ("magnitude", "dfkd"):
-        assert Dispatch.default_pairs({"inner": {"name": name}}) == [("wave", "wave")]
-    assert Dispatch.default_pairs({"inner": {"name": "lin"}}) == [("linear", "linear"), ("spec", "spec")]
-    with pytest.raises(ValueError, match="inner: expected one of magnitude, dfkd, lin, got gram"):
-        Dispatch.default_pairs({"inner": {"name": "gram"}})
-    for built, tap in ((around("dfkd", {})[0], 0), (around("lin", {})[0], 1)):
-        assert [view.tap for view in built.views] == list(range(tap + 1))
-        assert [(view.tap, view.kind) for view in built.target_views] == [(tap, "whole")]
-    assert "largest" in around("dfkd", {})[0].formula()
-    assert "largest" not in around("dfkd", {}, rule="positive")[0].formula()
-
-
-@pytest.mark.parametrize(
-    ("inner", "arguments", "message"),
-    [
-        (Magnitude(WAVES), {"n_bins": 258}, "n_bins: expected at most 257, and at least 1, got 258"),
-        (Magnitude(WAVES), {"n_bins": 0}, "n_bins: expected at most 257, and at least 1, got 0"),
-        (Magnitude(WAVES), {"mssp": True, "low_bins": 81}, "low_bins: expected at most 80, and at least 1, got 81"),
-        (Magnitude(WAVES), {"mssp": True, "high_bins": 178}, "high_bins: expected at most 177, and at least 1"),
-        (Magnitude(WAVES), {"mssp": True, "split_bin": 257}, "split_bin: expected at most 256, and at least 1"),
-        (Dfkd(WAVES), {"mssp": True, "low_bins": 258}, "low_bins: expected at most 257, and at least 1, got 258"),
-        (Dfkd(WAVES), {"mssp": True, "high_bins": 300}, "high_bins: expected at most 257, and at least 1, got 300"),
-        (Dfkd(WAVES), {"rule": "best"}, "rule: expected one of top_k, positive, got best"),
-        (Dfkd(WAVES), {"k": 0.0}, "k: expected more than 0 and at most 1, got 0.0"),
-        (Dfkd(WAVES), {"k": 1.1}, "k: expected more than 0 and at most 1, got 1.1"),
-        (Gram(WAVES), {}, "inner: expected one of magnitude, dfkd, lin, got Gram"),
-        (Dfkd(WAVES), {"pairs": WAVES * 2}, "pairs: expected 1, of waves, got 2"),
-        (Lin(WAVES), {}, "pairs: expected 2, the second of spectra with 2 channels each"),
-        (Lin(WAVES), {"pairs": [Pair(4, 4), Pair(2, 4)]}, "pairs: expected 2, the second of spectra with 2 channels"),
-    ],
-)
-def test_what_makes_no_sense_is_refused(inner: Any, arguments: dict[str, Any], message: str) -> None:
-    with pytest.raises(ValueError, match=message):
-        Dispatch(**{"pairs": WAVES, "inner": inner, **arguments})
-
-
-def test_outputs_have_to_lie_in_the_grid_of_the_spectra() -> None:
-    built, _ = around("lin", {})
-    student = [parts(spectra(0))[:, :, 1:], parts(spectra(0))]
-    with pytest.raises(
-        ValueError, match=r"pairs: expected taps in the grid of the spectra \(2, 9, 5\), got \(2, 8, 5\)"
-    ):
-        built(student, student, student[1:])
-    with pytest.raises(ValueError, match="n_bins: expected at most 9, and at least 1, got 10"):
-        around("lin", {}, n_bins=10)[0](student, student, student[1:])
-
-
 # --- in a training --------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("inner", ["magnitude", "dfkd", "lin"])
+@pytest.mark.parametrize("inner", WRAPPED)
 def test_it_is_a_term_of_a_distillation_between_networks(inner: str) -> None:
     student, teacher = enhancer(0, mics=[0, 1]), enhancer(1)
     objective = distillation(student, teacher, "dispatch", 0.0, inner={"name": inner}, mssp=inner == "dfkd")

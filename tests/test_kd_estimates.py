@@ -12,6 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from arrayse.kd.base import Pair
+from arrayse.kd.dfkd import Dfkd
 from arrayse.kd.estimates import EstimateLoss, Patches
 from arrayse.kd.magnitude import Magnitude
 from arrayse.schema import schema_of
@@ -140,6 +141,15 @@ def test_the_transform_belongs_to_the_loss() -> None:
     assert not Magnitude(WAVES).state_dict()
 
 
+@EVERY
+def test_estimates_at_two_microphones_are_not_compared(name: str, options: dict[str, Any]) -> None:
+    kind: Any = {"magnitude": Magnitude, "dfkd": Dfkd}[name]
+    with pytest.raises(
+        ValueError, match="pairs: expected estimates at one microphone, got outputs at different ref_mic"
+    ):
+        kind([Pair(1, 1, aligned=False)], **options)
+
+
 @pytest.mark.parametrize(
     ("options", "message"),
     [
@@ -166,6 +176,7 @@ def test_a_loss_says_what_it_compares_and_computes() -> None:
 
 def test_a_loss_without_bands_or_distance_is_none() -> None:
     empty, spectrum = EstimateLoss(WAVES), spectra(0)
+    assert empty.height("all") == 257
     with pytest.raises(NotImplementedError):
         empty.bands(spectrum)
     with pytest.raises(NotImplementedError):

@@ -1,22 +1,21 @@
-"""The set fusion and the whole of ``i2s_tfckd``: slow references, who is trained, silence, structure, errors."""
+"""The whole of ``i2s_tfckd``: slow reference, who is trained, what the aim is, silence, structure, errors."""
 
 from __future__ import annotations
 
 import math
 from typing import Any
 
-import numpy as np
 import pytest
 import torch
 from torch import Tensor
 
 from arrayse.kd.base import Pair
+from arrayse.kd.calibration import probabilities
 from arrayse.kd.i2s_tfckd import DPDCRN_SETS, I2sTfckd, Sets, pairs_of
-from arrayse.kd.set_fusion import FusionStep, SetFusion
-from arrayse.kd.views import look
+from arrayse.kd.views import look, rows
 from arrayse.schema import schema_of
 from tests.kd_cases import feature
-from tests.slow_calibration import slow_calibration, slow_set, slow_step
+from tests.slow_calibration import double, slow_calibration, slow_set
 
 SETS: Sets = {"front": [["a", "b"], ["p", "q"]], "back": [["c"], ["r", "s", "t"]]}
 WIDTHS = {"a": 3, "b": 2, "c": 4, "p": 5, "q": 3, "r": 2, "s": 4, "t": 3}
@@ -29,18 +28,7 @@ VARIANTS: list[dict[str, Any]] = [
     {"form": "fixed", "second": "frequency", "n_frames": 4},
 ]
 FIXED = VARIANTS[3]
-
-
-def double(module: torch.nn.Module) -> Any:
-    """Float64 and the same random weights each time; norms scale by some 1, so that PReLU sees both signs."""
-    generator = torch.Generator().manual_seed(1)
-    with torch.no_grad():
-        for parameter in module.double().parameters():
-            parameter.copy_(0.5 * torch.randn(parameter.shape, generator=generator, dtype=torch.float64))
-        for norm in module.modules():
-            if isinstance(norm, torch.nn.InstanceNorm2d):
-                norm.weight.add_(1)
-    return module
+FUSIONS = pytest.mark.parametrize("teacher_fusion", ["frozen", "trained"])
 
 
 def build(sets: Sets = SETS, **options: Any) -> I2sTfckd:
@@ -48,9 +36,9 @@ def build(sets: Sets = SETS, **options: Any) -> I2sTfckd:
     return double(I2sTfckd(pairs, sets, **{"fusion_channels": 3, **options}))
 
 
-def features(n_items: int = 3) -> dict[str, Tensor]:
+def features(n_items: int = 3, seed: int = 0) -> dict[str, Tensor]:
     """The taps of student (a, b, c) and teacher."""
-    return {tap: feature(width, ord(tap), n_items)[:, :, : BINS.get(tap, 5)] for tap, width in WIDTHS.items()}
+    return {tap: feature(width, seed + ord(tap), n_items)[:, :, : BINS.get(tap, 5)] for tap, width in WIDTHS.items()}
 
 
 def of_pairs(taps: dict[str, Tensor], sets: Sets = SETS) -> tuple[list[Tensor], list[Tensor]]:
@@ -63,41 +51,28 @@ def value(built: I2sTfckd, taps: dict[str, Tensor], sets: Sets = SETS) -> Tensor
     return built(look(built.views, student), look(built.views, teacher))
 
 
-# --- fusion ---------------------------------------------------------------------------------------------------------
+def fused(built: I2sTfckd, taps: dict[str, Tensor]) -> list[list[Tensor]]:
+    """The fused sets of student and teacher."""
+    sides = enumerate((built.student_fusions, built.teacher_fusions))
+    return [
+        [fusion([taps[name] for name in set_[side]]) for fusion, set_ in zip(fusions, SETS.values(), strict=True)]
+        for side, fusions in sides
+    ]
 
 
-@pytest.mark.parametrize("n_freqs", [1, 3, 5, 8])
-def test_a_step_equals_the_slow_reference_for_residuals_of_any_frequencies(n_freqs: int) -> None:
-    step = double(FusionStep(3, 4))
-    layer = feature(3, 0)
-    residual = torch.randn(2, 4, n_freqs, 4, generator=torch.Generator().manual_seed(2), dtype=torch.float64)
-    expected = [slow_step(step, a, b) for a, b in zip(layer.numpy(), residual.numpy(), strict=True)]
-    np.testing.assert_allclose(step(layer, residual).detach().numpy(), expected, rtol=1e-8, atol=1e-10)
-
-
-@pytest.mark.parametrize("n_layers", [1, 2, 4])
-def test_a_set_equals_the_slow_reference_and_has_the_grid_of_its_last_layer(n_layers: int) -> None:
-    layers = [feature(2, 0), feature(3, 1)[:, :, :3], feature(5, 2)[:, :, :4], feature(4, 3)[:, :, :2]][:n_layers]
-    fusion = double(SetFusion([layer.shape[1] for layer in layers], 3))
-    fused = fusion(layers)
-    assert fused.shape == (2, 3, *layers[-1].shape[2:])
-    np.testing.assert_allclose(fused.detach().numpy(), slow_set(fusion, layers), rtol=1e-8, atol=1e-10)
-
-
-def test_a_fused_set_knows_all_its_layers() -> None:
-    layers = [feature(2, 0), feature(3, 1), feature(4, 2)]
-    fusion = double(SetFusion([2, 3, 4], 3))
-    for changed in range(3):
-        other = [feature(k + 2, 30) if k == changed else layer for k, layer in enumerate(layers)]
-        assert (fusion(other) - fusion(layers)).abs().max() > 1e-3
+def targets(built: I2sTfckd, taps: dict[str, Tensor]) -> Tensor:
+    """P_T of the frames of the teacher's fused sets."""
+    with torch.no_grad():
+        return torch.stack([probabilities(rows(x, "time", "concat")) for x in fused(built, taps)[1]])
 
 
 # --- the loss -------------------------------------------------------------------------------------------------------
 
 
+@FUSIONS
 @pytest.mark.parametrize("options", VARIANTS)
-def test_the_total_equals_the_slow_reference(options: dict[str, Any]) -> None:
-    built, taps = build(**options), features()
+def test_the_total_equals_the_slow_reference(options: dict[str, Any], teacher_fusion: str) -> None:
+    built, taps = build(**options, teacher_fusion=teacher_fusion), features()
     sides = [([taps[s] for s in student], [taps[t] for t in teacher]) for student, teacher in SETS.values()]
     expected = [slow_calibration(each, *side) for each, side in zip(built.intra, sides, strict=True)]
     student = [slow_set(f, side[0]) for f, side in zip(built.student_fusions, sides, strict=True)]
@@ -116,19 +91,34 @@ def test_a_student_that_equals_a_teacher_of_one_layer_pays_for_the_fusions_alone
     assert float(value(built, taps, sets).detach()) == 0
 
 
+@FUSIONS
 @pytest.mark.parametrize("options", VARIANTS)
-def test_the_gradient_reaches_the_student_and_all_modules_and_never_the_teacher(options: dict[str, Any]) -> None:
-    built, taps = build(**options), features()
+def test_the_gradient_reaches_the_student_and_all_that_is_trained_and_never_the_teacher(
+    options: dict[str, Any], teacher_fusion: str
+) -> None:
+    built, taps = build(**options, teacher_fusion=teacher_fusion), features()
     for tap in taps.values():
         tap.requires_grad_()
     value(built, taps).backward()
     assert all(taps[name].grad is None for name in "pqrst")
-    for tensor in (*(taps[name] for name in "abc"), *built.teacher_fusions.parameters()):
+    frozen = list(built.teacher_fusions.parameters())
+    assert {p.requires_grad for p in frozen} == {teacher_fusion == "trained"}
+    assert all((p.grad is None) == (teacher_fusion == "frozen") for p in frozen)
+    trained = [p for p in (*built.inter.parameters(), *built.student_fusions.parameters(), *frozen) if p.requires_grad]
+    for tensor in (*(taps[name] for name in "abc"), *trained):
         assert tensor.grad is not None
         assert torch.isfinite(tensor.grad).all()
         assert tensor.grad.abs().max() > 0
-    assert all(p.grad is not None and p.grad.abs().max() > 0 for p in built.inter.parameters())
-    assert all(p.grad is not None and p.grad.abs().max() > 0 for p in built.student_fusions.parameters())
+
+
+@pytest.mark.parametrize("options", VARIANTS)
+def test_a_trained_fusion_of_the_teacher_learns_nothing_where_there_is_no_choice(options: dict[str, Any]) -> None:
+    """With one set α between the sets is 1, and P_T is a target."""
+    sets: Sets = {"all": [["a", "b"], ["p", "q"]]}
+    built = build(sets, **options, teacher_fusion="trained")
+    value(built, features(), sets).backward()
+    assert all(p.grad is None or not p.grad.any() for p in built.teacher_fusions.parameters())
+    assert all(p.grad is not None and p.grad.any() for p in built.student_fusions.parameters())
 
 
 @pytest.mark.parametrize("options", VARIANTS)
@@ -193,18 +183,27 @@ def test_the_order_of_the_sets_does_not_matter_to_free_that_of_a_set_does(option
 
 
 @pytest.mark.parametrize("options", VARIANTS)
+def test_a_frozen_fusion_of_the_teacher_keeps_its_aim_and_a_trained_one_does_not(options: dict[str, Any]) -> None:
+    """From noise that has nothing to teach, new in every step."""
+    for teacher_fusion in ("frozen", "trained"):
+        built, probe = build(**options, teacher_fusion=teacher_fusion), features()
+        before = targets(built, probe)
+        optimiser = torch.optim.Adam(built.parameters(), lr=0.01)
+        for step in range(1, 5):
+            optimiser.zero_grad()
+            value(built, features(seed=1000 * step)).backward()
+            optimiser.step()
+            assert torch.equal(targets(built, probe), before) == (teacher_fusion == "frozen"), step
+
+
+@pytest.mark.parametrize("options", VARIANTS)
 def test_training_lowers_the_loss_within_the_sets_and_between_them(options: dict[str, Any]) -> None:
-    """A fusion of the teacher that were trained through the attention alone would run away from the student."""
     built, taps = build(**options), features()
     for name in "abc":
         taps[name].requires_grad_()
 
     def between() -> float:
-        fused = [
-            [fusion([taps[name] for name in set_[side]]) for fusion, set_ in zip(fusions, SETS.values(), strict=True)]
-            for side, fusions in enumerate((built.student_fusions, built.teacher_fusions))
-        ]
-        return float(built.inter(*fused).detach())
+        return float(built.inter(*fused(built, taps)).detach())
 
     optimiser = torch.optim.Adam([*(taps[name] for name in "abc"), *built.parameters()], lr=0.03)
     losses = []
@@ -245,6 +244,10 @@ def test_the_fewest_items_are_those_that_the_second_stream_needs() -> None:
     assert [build(**options).min_items for options in VARIANTS] == [1, 2, 1, 3, 1]
 
 
+def test_fixed_works_with_one_size_alone() -> None:
+    assert [build(**options).fixed_sizes for options in VARIANTS] == [False, False, False, True, True]
+
+
 @pytest.mark.parametrize(
     ("options", "told"),
     [
@@ -258,6 +261,10 @@ def test_the_fewest_items_are_those_that_the_second_stream_needs() -> None:
         ({"form": "fixed"}, "n_frames: expected 1 or more for form=fixed, got None"),
         ({**FIXED, "batch_size": None}, "batch_size: expected 2 or more for form=fixed, got None"),
         ({**FIXED, "batch_size": 1}, "batch_size: expected 2 or more for form=fixed, got 1"),
+        ({"n_frames": 4}, "n_frames: expected none, since form and second need none, got 4: is form=fixed meant"),
+        ({"second": "batch", "batch_size": 3}, "batch_size: expected none, .*, got 3: is form=fixed meant"),
+        ({**FIXED, "second": "frequency"}, "batch_size: expected none, since form and second need none, got 3"),
+        ({"teacher_fusion": "fixed"}, "teacher_fusion: expected one of frozen, trained, got fixed"),
     ],
 )
 def test_what_cannot_be_used_is_an_error(options: dict[str, Any], told: str) -> None:

@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 import pytest
 import torch
 from torch import Tensor, nn
 
-from arrayse.kd.base import DistillationLoss, Pair
+from arrayse.kd.base import DistillationLoss, MapLoss, Pair
 from arrayse.kd.feature_regression import FeatureRegression
 from arrayse.kd.lin import Lin
 from arrayse.kd.mask import Mask
-from tests.kd_cases import build, feature, loss, slow_conv, taps, value
+from tests.dispatch_cases import MAPS
+from tests.kd_cases import GRID, build, feature, loss, slow_conv, taps, value
 
 PAPER_AND_NORMALISED = pytest.mark.parametrize("form", ["paper", "normalised"])
 
@@ -176,6 +178,28 @@ def test_a_louder_teacher_weighs_more_in_the_paper_form_only() -> None:
             for parameter in built.parameters():
                 parameter.mul_(4)
         assert float(value(built, student, [4 * t for t in teacher]).detach()) == pytest.approx(expected * before)
+
+
+# --- maps -----------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("method", "options"), MAPS)
+def test_a_loss_is_the_mean_of_what_its_bins_add(method: str, options: dict[str, Any]) -> None:
+    """Each bin adds what stands in it; what it is divided by belongs to the item."""
+    student, teacher = [feature(4, 0, 3)], [feature(4, 1, 3)]
+    built: Any = build(method, student, teacher, **options)
+    added = built.distance_map(student, teacher)
+    assert added.shape == (3, *GRID)
+    assert float(added.mean()) == pytest.approx(float(value(built, student, teacher)), rel=1e-12)
+    other = [student[0].clone()]
+    other[0][1, :, 2, 3] += 5.0
+    moved = built.distance_map(other, teacher) != added
+    assert moved.nonzero().tolist() == [[1, 2, 3]]
+
+
+def test_a_loss_without_a_map_is_none() -> None:
+    with pytest.raises(NotImplementedError):
+        MapLoss()([feature(2, 0)], [feature(2, 1)])
 
 
 # --- adapters -------------------------------------------------------------------------------------------------------

@@ -103,6 +103,13 @@ def test_its_declaration() -> None:
     assert not list(SubBand([Pair(2, 2)]).parameters())
 
 
+def test_estimates_at_two_microphones_are_not_compared() -> None:
+    with pytest.raises(
+        ValueError, match="pairs: expected estimates at one microphone, got outputs at different ref_mic"
+    ):
+        SubBand([Pair(2, 2, aligned=False)])
+
+
 @pytest.mark.parametrize("pair", [Pair(3, 3), Pair(2, 4), Pair(2, 1)])
 def test_taps_without_matching_real_and_imaginary_parts_are_refused(pair: Pair) -> None:
     with pytest.raises(ValueError, match=f"pairs: expected as many .* got {pair.student} and {pair.teacher} channels"):

@@ -72,6 +72,15 @@ def test_an_estimate_follows_the_level_of_the_recording(kind: str, mics: list[in
 
 
 @EVERY
+def test_a_recording_of_minus_eighty_decibels_is_like_any_other(kind: str) -> None:
+    """Noise of 0.1, 60 dB lower."""
+    net, wave = network(kind), waves(1, 5, 1600)
+    with torch.no_grad():
+        loud, quiet = net(wave).wave, net(1e-3 * wave).wave
+    assert (1e3 * quiet - loud).norm() < 0.01 * loud.norm()
+
+
+@EVERY
 def test_items_of_a_batch_do_not_know_of_one_another(kind: str) -> None:
     net, wave = network(kind), waves(3, 5, 400)
     with torch.no_grad():

@@ -32,10 +32,11 @@ TERMS = {
     "magnitude": "{name: dispatch, inner: {name: magnitude}}",
     "scales": "{name: dispatch, inner: {name: dfkd}, mssp: true}",
     "lin": "{name: dispatch, inner: {name: lin}, rule: positive, n_bins: 10}",
+    "masks": "{name: dispatch, inner: {name: mask}, k: 0.5, n_bins: 10}",
     "dfkd": "{name: dfkd, crossover: absolute, n_fft: 256, hop_length: 64}",
     "mask": "{name: mask}",
 }
-DRAWN = ["magnitude", "scales", "lin", "dfkd"]
+DRAWN = ["magnitude", "scales", "lin", "masks", "dfkd"]
 
 
 def distil(data: Path, folder: Path, *arguments: str) -> Path:
@@ -47,8 +48,8 @@ def distil(data: Path, folder: Path, *arguments: str) -> Path:
 def teacher(tiny_dataset: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     geometry, run = open_dataset(tiny_dataset).geometry, tmp_path_factory.mktemp("runs") / "teacher"
     run.mkdir()
-    save_description(run, description(geometry))
-    save_weights(run, enhancer(1, array=geometry))
+    save_description(run, description(geometry, ref_mic=3))  # that of the students
+    save_weights(run, enhancer(1, array=geometry, ref_mic=3))
     return run
 
 
@@ -89,7 +90,7 @@ def test_only_terms_that_select_or_split_are_drawn(views: dict[str, PatchView], 
     assert list(views) == DRAWN
     assert all((view.scene, view.snr_db) == (batch.ids[0], batch.snr_db[0]) for view in views.values())
     assert {name for name, view in views.items() if view.selected is None} == {"dfkd"}
-    assert {name for name, view in views.items() if view.crossover is None} == {"magnitude", "lin"}
+    assert {name for name, view in views.items() if view.crossover is None} == {"magnitude", "lin", "masks"}
 
 
 def test_the_magnitude_selects_by_the_definition(
@@ -121,7 +122,7 @@ def test_the_magnitude_selects_by_the_definition(
 def test_as_many_cells_are_drawn_as_the_loss_selects(views: dict[str, PatchView], lesson: Lesson, batch: Batch) -> None:
     ours, source = lesson.student, lesson.teachers[0].source
     assert isinstance(source, LiveViews)
-    for term in lesson.teachers[0].terms[:3]:
+    for term in lesson.teachers[0].terms[:4]:
         with torch.no_grad():
             taps, theirs = ours(batch.noisy).taps, source.enhancer(batch.noisy).taps
             seen = [[each[pair[side]] for pair in term.pairs] for side, each in enumerate((taps, theirs))]
@@ -213,8 +214,8 @@ def test_the_page_shows_every_scene_and_term(student: Path, tmp_path: Path) -> N
     page = Page(text)
     assert len([tag for tag, _ in page.tags if tag == "svg"]) == 2 * len(DRAWN)
     assert len([tag for tag, _ in page.tags if tag == "audio"]) == 2 * 4
-    assert re.findall(r"valid-00000\d at [−\d.]+ dB SNR · \w+", page.text)[3].endswith("dfkd")
-    assert len(re.findall(r"selects \d+(?:\.\d)? % of the bins", page.text)) == 2 * 3
+    assert re.findall(r"valid-00000\d at [−\d.]+ dB SNR · \w+", page.text)[4].endswith("dfkd")
+    assert len(re.findall(r"selects \d+(?:\.\d)? % of the bins", page.text)) == 2 * 4
     assert not re.search(r"(?:src|href)=\"(?!data:|#)", text)
     ids = re.findall(r'\bid="([^"]+)"', text)
     assert len(ids) == len(set(ids))

@@ -116,7 +116,7 @@ def test_teachers_are_live_unless_there_is_a_cache(tiny_dataset: Path, teachers:
         (["fused_three_step", "phase_epochs=[3,3]"], "phase_epochs: expected 3 numbers for three_step, got 2"),
         (
             ["lin_one_step", "distill.terms.lin.pairs=[[linaer,linear]]"],
-            "distill.terms.lin pairs: expected a student tap of freq_lstm, time_lstm, linear, mask, spec, wave, got linaer",
+            "distill.terms.lin pairs: expected a student tap of freq_lstm, time_lstm, linear, mask, spec, wave, got",
         ),
         (
             ["lin_one_step", "distill.terms.lin.weight=-1"],

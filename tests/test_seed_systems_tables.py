@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import json
 import subprocess
 import sys
 from pathlib import Path
@@ -36,8 +37,8 @@ SUBBAND = {
     "noisy": 1.0,
     "general": 1.9,
     "elite_uniform": 1.8,
-    "fullband": 1.7,
     "teacher": 2.0,
+    "student_fullband_s0": 1.7,
     **{f"student_{method}_s0": 1.5 for method in ("subband_general", "subband", "none", "subband_uniform", "output")},
 }
 FIRST = {
@@ -120,11 +121,28 @@ def test_the_overview_has_every_network_and_system_in_order(root: Path) -> None:
         "| Network | System | Params | MACs/s | Seeds | WB-PESQ | − none | − output | ESTOI − none | SI-SDR (dB) − none"
     )
     assert text.count(f"{head} | Gain kept (%) |\n| --- | --- | ---: |") == 2
-    subband = ["noisy", "teacher", "elite_uniform", "general", "fullband", "none", "output", "subband"]
+    subband = ["noisy", "teacher", "elite_uniform", "general", "none", "fullband", "output", "subband"]
     expected = [("subband", f"`{name}`") for name in [*subband, "subband_uniform", "subband_general"]]
     expected += [("dccrn", f"`{name}`") for name in ("noisy", "teacher", "none", "output", "dfkd", "i2s")]
     assert list(overview(root, "**At 0 dB**", "**Mean over")) == expected
     assert list(overview(root, "**Mean over", "## subband")) == expected
+
+
+def test_the_tables_know_just_the_systems_that_are_trained() -> None:
+    """A method that nobody trains, or one without a place, would be a slip."""
+    code = """import json, networks, tables
+kinds = networks.NETWORKS.values()
+small = {"none"}.union(*([*kind.controls, *kind.systems] for kind in kinds))
+more = set(tables.FT_JNF.methods) - set(tables.FTJNF_KD.methods)
+large = {name for kind in kinds for name in kind.others}
+told = [tables.SINGLE.methods, tables.SINGLE.networks, more, tables.NETWORKS]
+trained = [small, large, networks.FIVE_MICROPHONES, networks.NETWORKS]
+print(json.dumps([[sorted(each) for each in side] for side in (told, trained)]))"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=SCRIPT.parent)
+    assert done.returncode == 0, done.stderr
+    told, trained = json.loads(done.stdout)
+    assert told == trained
+    assert "fullband" in told[0]
 
 
 def test_known_scores_give_known_cells_of_the_overview(root: Path) -> None:
@@ -137,7 +155,11 @@ def test_known_scores_give_known_cells_of_the_overview(root: Path) -> None:
     assert (dfkd[2], dfkd[4:6], dfkd[8]) == ("1", ["**+0.500 ±0.000**", "**+0.200 ±0.000**"], "80 ±0")
     assert found["dccrn", "`teacher`"][:3] == ["60 k", "3 G", "–"]
     assert found["dccrn", "`teacher`"][4:] == ["–"] * 5
-    assert found["subband", "`fullband`"][4:] == ["–", "–", "–", "–", "70 ±0"]
+    fullband = found["subband", "`fullband`"]  # a student without a teacher
+    assert fullband[:3] == ["4 k", "2 M", "0"]
+    assert fullband[4:6] == ["**+0.200 ±0.000**", "**+0.200 ±0.000**"]
+    assert fullband[8] == "70 ±0"
+    assert found["subband", "`general`"][4:] == ["–", "–", "–", "–", "90 ±0"]
 
 
 def test_the_mean_over_snrs_is_that_of_each_scene(root: Path) -> None:

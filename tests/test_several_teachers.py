@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 
-from arrayse.kd import METHODS, Distillation, Teacher, build_term, check_coverage
+from arrayse.kd import Distillation, Teacher, build_term, check_coverage
 from arrayse.losses import WaveMagnitudeL1
 from arrayse.models import Enhancer
 from tests.tiny import batch, distillation, enhancer, taught_by

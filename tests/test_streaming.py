@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import numpy as np
 import pytest
 import torch
@@ -109,6 +111,34 @@ def test_streams_come_in_whole_blocks(kind: str) -> None:
         wanted = rf"push: expected a positive multiple of {net.block_samples} samples, got {n_samples}"
         with pytest.raises(ValueError, match=wanted):
             net.push(waves(1, 5, n_samples), net.initial_state())
+
+
+@HEARD
+@CAUSAL
+def test_streams_have_the_microphones_that_the_network_hears(kind: str, mics: list[int], ref_mic: int) -> None:
+    """Not those of the array, and with a batch axis."""
+    net = network(kind, mics, ref_mic)
+    n_samples = 4 * net.block_samples
+    for shape in ((1, 5, n_samples), (1, len(mics) + 1, n_samples), (len(mics), n_samples)):
+        got = re.escape(f"push: expected (batch, {len(mics)}, n_samples), got {shape}")
+        with pytest.raises(ValueError, match=got):
+            net.push(waves(*shape), net.initial_state())
+
+
+@HEARD
+@EVERY
+def test_a_network_says_whether_it_streams_and_how_late_it_is(kind: str, mics: list[int], ref_mic: int) -> None:
+    net = network(kind, mics, ref_mic)
+    n_parameters = sum(parameter.numel() for parameter in net.parameters())
+    milliseconds = f"{net.latency_samples / 16:g} ms"
+    causal = f"causal with {milliseconds} of latency" if kind in STREAMS else "not causal"
+    where = f"hears microphones {mics}, estimates speech at {ref_mic}"
+    assert net.describe() == f"{n_parameters:,} parameters, {causal}, {where}"
+
+
+def test_the_latency_of_a_window_is_told_in_milliseconds() -> None:
+    assert ", causal with 3 ms of latency, " in network("ft_jnf").describe()  # 48 samples at 16 kHz
+    assert ", causal with 5 ms of latency, " in network("dccrn").describe()  # and two frames of 16
 
 
 @CAUSAL

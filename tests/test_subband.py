@@ -17,7 +17,12 @@ from arrayse.taps import Taps
 
 CPU = torch.device("cpu")
 N_FREQS = 9
-KINDS: list[dict[str, Any]] = [{}, {"n_bands": 3, "split": "bark"}, {"outputs": 2}, {"n_layers": 1}]
+BANDS: list[dict[str, Any]] = [
+    {"n_bands": 3},
+    {"n_bands": 2, "split": "bark", "neighbours": 1},
+    {"n_bands": 3, "split": "bark", "neighbours": 0},
+]
+KINDS: list[dict[str, Any]] = [{}, *BANDS, {"outputs": 2}, {"n_layers": 1}]
 
 
 def tiny(n_mics: int = 2, gain: float = 2.0, **options: Any) -> SubBandLSTM:
@@ -121,12 +126,15 @@ def test_a_bin_is_seen_with_its_neighbours_reflected_at_the_ends(neighbours: int
 
 @pytest.mark.parametrize("options", KINDS)
 def test_every_bin_is_a_network_in_time_of_its_own_band(options: dict[str, Any]) -> None:
+    """From the magnitudes of that band."""
     net, features, taps = tiny(**options), inputs(), Taps()
     net(features, taps)
-    rows = net._rows(torch.complex(*features.chunk(2, dim=1)).abs())
+    magnitude = torch.complex(*features.chunk(2, dim=1)).abs()
     for f in range(N_FREQS):
-        band: Any = net.bands[sum(f >= edge for edge in net.edges[1:])]
-        x = rows[:, f]
+        number = sum(f >= edge for edge in net.edges[1:])
+        band: Any = net.bands[number]
+        first, end = net.edges[number : number + 2]
+        x = net._rows(magnitude[:, :, first:end])[:, f - first]
         for number, layer in enumerate(band.layers, start=1):
             x = layer(x)[0]
             torch.testing.assert_close(taps[f"mid_{number}"][:, :, f], x.transpose(1, 2), rtol=0, atol=1e-6)
@@ -143,10 +151,25 @@ def test_a_bin_depends_on_its_neighbours_only() -> None:
     assert (moved[:4] == 0).all()
 
 
-@pytest.mark.parametrize("split", ["uniform", "bark"])
-def test_each_band_learns_from_its_own_bins_alone(split: str) -> None:
+@pytest.mark.parametrize("options", BANDS)
+def test_what_is_in_a_band_does_not_change_any_other(options: dict[str, Any]) -> None:
+    """Not even its neighbours beyond the edge."""
+    net, features = tiny(**options), inputs()
+    for first, end in pairwise(net.edges):
+        changed = features.clone()
+        changed[:, :, first:end] = 3.0 + inputs(seed=1)[:, :, first:end]
+        before, after = Taps(), Taps()
+        net(features, before)
+        net(changed, after)
+        for tap in net.tap_channels:
+            moved = (after[tap] != before[tap]).any(dim=1).any(dim=2).any(dim=0)
+            assert moved.tolist() == [first <= f < end for f in range(N_FREQS)]
+
+
+@pytest.mark.parametrize("options", BANDS)
+def test_each_band_learns_from_its_own_bins_alone(options: dict[str, Any]) -> None:
     """So one training of all elite teachers is that of each on its own band."""
-    net, features = tiny(n_bands=3, split=split), inputs()
+    net, features = tiny(**options), inputs()
     together = gradients(net, per_bin(net, features).mean())
     for number, (first, end) in enumerate(pairwise(net.edges)):
         alone = gradients(net, per_bin(net, features)[:, first:end].mean())
@@ -159,12 +182,13 @@ def test_each_band_learns_from_its_own_bins_alone(split: str) -> None:
             torch.testing.assert_close(got, share * expected, rtol=1e-4, atol=1e-8)
 
 
-def test_an_elite_teacher_is_a_general_network_with_the_weights_of_its_band() -> None:
-    elites, features = tiny(n_bands=2), inputs()
+@pytest.mark.parametrize("options", BANDS)
+def test_an_elite_teacher_is_a_general_network_that_hears_nothing_but_its_band(options: dict[str, Any]) -> None:
+    elites, features = tiny(**options), inputs()
     for number, (first, end) in enumerate(pairwise(elites.edges)):
-        general = tiny()
-        general.bands[0].load_state_dict(elites.bands[number].state_dict())
-        expected = masks(general, features)[:, :, first:end]
+        alone = SubBandLSTM(2, end - first, 1, 16000, hidden=5, neighbours=elites.neighbours)
+        alone.bands[0].load_state_dict(elites.bands[number].state_dict())
+        expected = masks(alone, features[:, :, first:end])
         torch.testing.assert_close(masks(elites, features)[:, :, first:end], expected, rtol=0, atol=1e-6)
 
 
@@ -241,6 +265,10 @@ def test_the_mask_is_computed_in_32_bits_under_autocast(options: dict[str, Any])
 def test_what_cannot_be_built_or_heard_is_refused() -> None:
     with pytest.raises(ValueError, match="neighbours: expected at most 8 for 9 frequencies, got 9"):
         tiny(neighbours=9)
+    with pytest.raises(ValueError, match="neighbours: expected at most 2 for bands of 3 frequencies, got 3"):
+        tiny(n_bands=3, neighbours=3)
+    with pytest.raises(ValueError, match="neighbours: expected at most 0 for bands of 1 frequencies, got 1"):
+        tiny(n_bands=3, split="bark", neighbours=1)
     with pytest.raises(ValueError, match="outputs: expected 1 or 2, got 3"):
         tiny(outputs=3)
     with pytest.raises(ValueError, match="n_bands: expected at most 9 uniform bands"):

@@ -11,15 +11,42 @@ from typing import Any
 
 import pytest
 import torch
-from safetensors.torch import load_file
+from safetensors.torch import load_file, save_file
+from torch import Tensor
 
 from arrayse.checkpoint import read_training_state
+from arrayse.data import SceneReader
 from arrayse.files import read_json_lines
+from arrayse.losses import WaveMagnitudeL1
+from arrayse.mixture import open_dataset
+from arrayse.objectives import Batch, Supervised
 from arrayse.processes import Processes
+from arrayse.train import Phase, fit
+from tests.tiny import network
 from tests.train_program import POISONED, settings, train
 
 ROOT = Path(__file__).parents[1]
 WORLD = 2
+
+
+class Watched(Supervised):
+    """Keeps the running statistics of the last validation."""
+
+    statistics: dict[str, Tensor]
+
+    def validate(self, batch: Batch) -> dict[str, Tensor]:
+        named = self.student.named_buffers()
+        self.statistics = {name: buffer.clone() for name, buffer in named if "running" in name}
+        return super().validate(batch)
+
+
+def train_dccrn(data: str, run: str) -> None:
+    """One epoch of a network with batch norms; beside the run a file for each process with what it validated with."""
+    torch.set_num_threads(1)
+    objective, dataset = Watched(network("dccrn"), WaveMagnitudeL1()), open_dataset(Path(data))
+    train_set, valid_set = (SceneReader(dataset, split, [-5.0, 5.0], 0.2, 0) for split in ("train", "valid"))
+    fit(Path(run), [Phase("supervised", objective, 1)], train_set, valid_set, settings())
+    save_file(objective.statistics, Path(run).parent / f"{os.environ['RANK']}.safetensors")
 
 
 def free_port() -> int:
@@ -28,10 +55,10 @@ def free_port() -> int:
         return int(probe.getsockname()[1])
 
 
-def run_processes(*arguments: object) -> list[int]:
-    """Runs the training program in two processes as torchrun would and returns their exit codes."""
+def run_processes(*arguments: object, program: str = "tests.train_program") -> list[int]:
+    """Runs a training program in two processes as torchrun would and returns their exit codes."""
     common = {"WORLD_SIZE": str(WORLD), "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(free_port())}
-    command = [sys.executable, "-m", "tests.train_program", *map(str, arguments)]
+    command = [sys.executable, "-m", program, *map(str, arguments)]
     children = []
     for rank in map(str, range(WORLD)):
         own = {"RANK": rank, "LOCAL_RANK": rank, "OMP_NUM_THREADS": "1", "GLOO_SOCKET_IFNAME": "lo"}
@@ -85,6 +112,22 @@ def test_nan_in_one_process_is_refused_by_both(tiny_dataset: Path, tmp_path: Pat
     assert len(told) == 2
 
 
+@pytest.mark.skipif(torch.cuda.is_available(), reason="these processes would share one GPU")
+def test_all_validate_with_the_running_statistics_that_the_first_one_saves(tiny_dataset: Path, tmp_path: Path) -> None:
+    """Each of them had other items in the last step."""
+    run = tmp_path / "run"
+    assert run_processes(tiny_dataset, run, program=__name__) == [0, 0]
+    seen = [load_file(tmp_path / f"{rank}.safetensors") for rank in range(WORLD)]
+    saved = load_file(run / "model.safetensors")
+    assert seen[0]
+    assert seen[0].keys() == seen[1].keys()
+    for name, value in seen[0].items():
+        assert torch.equal(seen[1][name], value)
+        assert torch.equal(saved[name], value)
+    student = network("dccrn").state_dict()
+    assert not all(torch.equal(student[name], value) for name, value in seen[0].items())
+
+
 def test_one_process_needs_no_group() -> None:
     with Processes() as alone:
         assert (alone.rank, alone.world) == (0, 1)
@@ -92,6 +135,9 @@ def test_one_process_needs_no_group() -> None:
         assert alone.any(True)
         assert not alone.any(False)
         alone.wait()
+        value = torch.ones(2)
+        alone.share([value])
+        assert value.tolist() == [1, 1]
 
 
 @pytest.mark.parametrize(
@@ -115,3 +161,7 @@ def test_scenes_that_cannot_be_shared_are_refused(
     assert settings(**changed).batch_size == 3
     with pytest.raises(ValueError, match=message):
         train(tiny_dataset, tmp_path, "supervised", **changed)
+
+
+if __name__ == "__main__":
+    train_dccrn(*sys.argv[1:])

@@ -129,13 +129,20 @@ def distillation(
 LSTMS, OUTPUTS = ["freq_lstm", "time_lstm"], ["linear", "mask"]
 SETS = {"sets": {"lstms": [LSTMS, LSTMS], "outputs": [OUTPUTS, OUTPUTS]}, "fusion_channels": 4}
 MORE: dict[str, list[dict[str, Any]]] = {
-    "dfkd": [{}, {"crossover": "absolute"}],
+    "dfkd": [{}, {"crossover": "absolute"}, {"crossover": "fixed", "fixed_bin": 30}],
     "dispatch": [
         {"inner": {"name": "magnitude"}},
         {"inner": {"name": "dfkd"}, "mssp": True},
         {"inner": {"name": "lin"}},
+        {"inner": {"name": "mask"}, "n_bins": 10},
+        {"inner": {"name": "subband"}, "mssp": True, "split_bin": 20, "high_bins": 20},
     ],
-    "i2s_tfckd": [SETS, {**SETS, "form": "fixed", "n_frames": 26}],  # those of :func:`batch`
+    "i2s_tfckd": [  # the frames are those of :func:`batch`
+        SETS,
+        {**SETS, "teacher_fusion": "trained"},
+        {**SETS, "form": "fixed", "n_frames": 26},
+        {**SETS, "form": "fixed", "n_frames": 26, "teacher_fusion": "trained"},
+    ],
 }
 """Arguments that a method cannot do without, and others that change what it does."""
 

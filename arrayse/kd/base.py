@@ -97,7 +97,9 @@ class MapLoss(DistillationLoss):
 def check_same_place(pair: Pair) -> None:
     """Raises ValueError unless student and teacher estimate speech at one microphone."""
     if not pair.aligned:
-        raise ValueError("pairs: expected estimates at one microphone, got student and teacher with different ref_mic")
+        raise ValueError(
+            "pairs: expected estimates at one microphone, got outputs at different ref_mic or features inside networks"
+        )
 
 
 def whole_views(n_taps: int) -> list[View]:

@@ -70,7 +70,10 @@ def build_term(
                 raise ValueError(f"{name} pairs: expected a {side} tap of {choices}, got {tap}")
     if any(set(pair) != {"wave"} for pair in pairs):
         check_grid(student.stft, teacher.stft, name)
-    built = build_loss(loss, [_pair(*taps, student, teacher) for taps in pairs])
+    try:
+        built = build_loss(loss, [_pair(*taps, student, teacher) for taps in pairs])
+    except ValueError as error:
+        raise ValueError(f"{name} {error}") from None
     for view in built.target_views:
         if pairs[view.tap][0] not in OUTPUTS:
             raise ValueError(

@@ -13,7 +13,7 @@ from arrayse.models.dual_path import DualPathLayer, from_segments, n_segments, t
 from arrayse.models.waveform import Analysis, Synthesis
 from arrayse.taps import Taps
 
-NORM_EPS = 1e-8
+NORM_EPS = 1e-12
 """Far below the power of quiet speech in the encoding, so that the mask does not depend on the level."""
 
 
