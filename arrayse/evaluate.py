@@ -24,9 +24,9 @@ from arrayse.files import (
     write_json,
     write_json_lines,
 )
-from arrayse.metrics import score
+from arrayse.metrics import METRICS, Stems, score
 from arrayse.mixture import Dataset, Mixture, SceneEntry, open_dataset
-from arrayse.models import Enhancer
+from arrayse.models import Enhancer, SpectralEnhancer
 from arrayse.parallel import run_tasks
 from arrayse.processes import keep_freed_memory
 from arrayse.provenance import ABOUT
@@ -151,13 +151,24 @@ def score_scene(task: SceneTask) -> list[dict[str, Any]]:
         for name, enhancer in enhancers.items():
             pairs.append((name, enhancer.enhance(noisy, dataset.sample_rate), enhancer.ref_mic))
         for name, estimate, mic in pairs:
-            scores = score(
-                estimate, mixture.target[mic], dataset.sample_rate, request.metrics, noisy[mic], limit_s=LIMIT_SECONDS
-            )
+            stems = _stems(request, enhancers.get(name), mixture)
+            given = (estimate, mixture.target[mic], dataset.sample_rate, request.metrics, noisy[mic], stems)
+            scores = score(*given, limit_s=LIMIT_SECONDS)
             values = {metric: got.value for metric, got in scores.items()}
             reasons = {metric: got.reason for metric, got in scores.items() if got.value is None}
             rows.append({"system": name, "scene": task.entry.id, "snr_db": snr_db, **values, "reasons": reasons})
     return rows
+
+
+def _stems(request: Request, enhancer: Enhancer | None, mixture: Mixture) -> Stems | None:
+    """Target and all else through the masks of a network, where a metric asks for them and there are masks."""
+    if not isinstance(enhancer, SpectralEnhancer) or not any(
+        "stems" in METRICS[name].needs for name in request.metrics
+    ):
+        return None
+    noisy, mic = mixture.noisy, enhancer.ref_mic
+    parts = (mixture.target, noisy - mixture.target)
+    return Stems(parts[0][mic], parts[1][mic], *(enhancer.shadow(noisy, part) for part in parts))
 
 
 def _beamformed(request: Request, entry: SceneEntry, dataset: Dataset, mixture: Mixture) -> dict[str, np.ndarray]:

@@ -91,7 +91,7 @@ Count = Annotated[int, Ge(0)]
 Seed = Annotated[int, Ge(0), Le(2**32 - 1)]
 Place = Annotated[str, MinLen(1), AfterValidator(_expanded)]
 """A file or folder; ~ is the home folder."""
-Names = Literal[tuple(name for name, metric in METRICS.items() if "stems" not in metric.needs)]
+Names = Literal[tuple(METRICS)]
 
 
 Epochs = Annotated[int, Ge(1)]

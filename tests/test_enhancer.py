@@ -134,6 +134,16 @@ def test_steps_over_a_stream_equal_forward(kind: dict[str, str]) -> None:
         assert_same(streamed, net(wave).wave, 1e-5)
 
 
+@pytest.mark.parametrize("kind", [*KINDS, {"norm": "segment"}])
+def test_parts_of_a_recording_through_its_masks_add_up_to_the_estimate(kind: dict[str, str]) -> None:
+    """And masks come from the whole: a part alone is masked otherwise."""
+    net, whole, part = enhancer(mics=[3, 1], **kind), recording(1500), recording(1500, seed=1)
+    assert isinstance(net, SpectralEnhancer)
+    shadows = [net.shadow(whole, each) for each in (part, whole - part)]
+    assert_same(shadows[0] + shadows[1], net.enhance(whole, RATE), 1e-5)
+    assert np.abs(shadows[0] - net.enhance(part, RATE)).max() > 1e-3
+
+
 def test_only_a_causal_net_with_causal_features_is_causal() -> None:
     assert enhancer().causal
     for kind in ({"causal": False}, {"norm": "segment"}):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +11,7 @@ import numpy as np
 import pytest
 import torch
 
-from arrayse.checkpoint import save_description, save_weights
+from arrayse.checkpoint import load_enhancer, save_description, save_weights
 from arrayse.evaluate import evaluate
 from arrayse.files import read_json, read_json_lines, write_json
 from arrayse.geometry import ArrayGeometry
@@ -129,6 +130,22 @@ def test_the_summary_adds_up(request_for: Request, tmp_path: Path) -> None:
         n_parameters(enhancer),
         macs_per_second(enhancer),
     )
+
+
+def test_noise_and_distortion_are_those_of_the_parts_through_the_masks(request_for: Request, tmp_path: Path) -> None:
+    """A network that makes masks has both; what makes none has a reason."""
+    names = ["noise_reduction", "speech_distortion", "si_sdr_improvement"]
+    evaluate(replace(request_for, metrics=names, snr_db=[0.0]), tmp_path / "out", 1, {})
+    rows = {(row["system"], row["scene"]): row for row in read_json_lines(tmp_path / "out" / "rows.jsonl")}
+    dataset = open_dataset(request_for.data)
+    entry = dataset.entries("test")[0]
+    mixture, enhancer = dataset.read(entry, wanted_snr_db=0.0), load_enhancer(request_for.runs["second"])
+    rest = mixture.noisy - mixture.target
+    left, right = (np.mean(np.square(wave)) for wave in (rest[3], enhancer.shadow(mixture.noisy, rest)))
+    assert rows["second", entry.id]["noise_reduction"] == pytest.approx(10 * np.log10(left / right), abs=1e-3)
+    assert rows["noisy", entry.id]["noise_reduction"] is None
+    assert "stems" in rows["noisy", entry.id]["reasons"]["noise_reduction"]
+    assert rows["noisy", entry.id]["si_sdr_improvement"] == pytest.approx(0, abs=1e-6)
 
 
 def test_examples_lie_beside_the_summary(request_for: Request, tmp_path: Path) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any, Protocol
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
@@ -130,6 +131,26 @@ class SpectralEnhancer(Enhancer):
         summed = self.stft.overlap_add(estimate[:, 0])
         summed[:, : begun.shape[-1]] += begun
         return summed[:, :n_samples], (samples[..., n_samples:], summed[:, n_samples:], step_state)
+
+    @torch.inference_mode()
+    def shadow(self, noisy: np.ndarray, stem: np.ndarray) -> np.ndarray:
+        """What the masks of a recording make of a part of it (shadow filtering): parts add up to the estimate.
+
+        Args:
+            noisy: (all mics of the array, n_samples) at the rate of the enhancer.
+            stem: likewise, such as the speech in it.
+
+        Returns:
+            (n_samples,) float32 at the reference microphone.
+        """
+        was_training = self.training
+        self.eval()
+        try:
+            heard, part = (self.stft(torch.from_numpy(wave[self.mics])[None].to(self.device)) for wave in (noisy, stem))
+            masked = self._masked(self.net(self.features(heard)[0], Taps()), part)
+            return self.stft.inverse(masked[:, 0], noisy.shape[-1])[0].cpu().numpy()
+        finally:
+            self.train(was_training)
 
     def macs(self, n_samples: int) -> int:
         """See :meth:`Enhancer.macs`."""
