@@ -19,8 +19,9 @@ from pydantic import BaseModel, ValidationError
 
 from arrayse.files import one_line, write_text
 from arrayse.geometry import PRESETS, ArrayGeometry
-from arrayse.schema import PRESET_ARRAYS, SCHEMAS, ExplicitArray
-from arrayse.schema_tree import locate, takes_text
+from arrayse.schema import SCHEMAS
+from arrayse.schema.data import PRESET_ARRAYS, ExplicitArray
+from arrayse.schema.tree import locate, takes_text
 
 
 class ConfigError(ValueError):

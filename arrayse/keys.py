@@ -8,7 +8,7 @@ from typing import Annotated, Any, Literal, Union, get_args, get_origin
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
-from arrayse.schema_tree import members_of, tag_of
+from arrayse.schema.tree import members_of, tag_of
 
 
 def list_keys(schema: type[BaseModel], prefix: str = "") -> list[tuple[str, str, str]]:

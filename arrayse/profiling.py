@@ -12,7 +12,8 @@ from arrayse.geometry import ArrayGeometry
 from arrayse.models import Enhancer, build_enhancer
 from arrayse.profile import Profile, cost, real_time_factor
 from arrayse.report.costs import csv_costs, markdown_costs
-from arrayse.verbs import Values, describe
+from arrayse.verbs.common import Values
+from arrayse.verbs.nets import describe
 
 OF_NETWORKS = ("model", "stft", "features", "mics", "ref_mic")
 """Keys that change the networks of configs; all others say how they are looked at."""

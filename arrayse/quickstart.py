@@ -10,7 +10,9 @@ from arrayse.config import read_config
 from arrayse.report.build import build_report
 from arrayse.report.table import print_table
 from arrayse.ui import count_bar, training_bars
-from arrayse.verbs import run_evaluate, run_simulate, run_train
+from arrayse.verbs.data import run_simulate
+from arrayse.verbs.nets import run_train
+from arrayse.verbs.results import run_evaluate
 
 TRAININGS = (
     ("teacher", "train", ["quickstart_teacher"], ""),

@@ -13,8 +13,9 @@ from arrayse.config import ConfigError, check_values, find_config, read_array, r
 from arrayse.losses import LOSSES
 from arrayse.models import NETS
 from arrayse.models.ft_jnf import FTJNF
-from arrayse.schema import SCHEMAS, TrainConfig
-from arrayse.schema_tree import locate
+from arrayse.schema import SCHEMAS
+from arrayse.schema.nets import TrainConfig
+from arrayse.schema.tree import locate
 from arrayse.train import FitSettings
 from simulate.recipe import Recipe, recipe_from
 

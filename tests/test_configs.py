@@ -17,7 +17,8 @@ from arrayse.losses import WaveMagnitudeL1
 from arrayse.models import build_enhancer
 from arrayse.quickstart import TRAININGS
 from arrayse.train import FitSettings
-from arrayse.verbs import build_world, describe
+from arrayse.verbs.data import build_world
+from arrayse.verbs.nets import describe
 from simulate.recipe import recipe_from
 from simulate.render import render
 from simulate.scene import draw_scene

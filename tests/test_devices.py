@@ -16,7 +16,7 @@ from pydantic import ValidationError
 
 from arrayse.converter import Converter
 from arrayse.geometry import circular
-from arrayse.schema import schema_of
+from arrayse.schema.base import schema_of
 from simulate.devices import Device, DeviceRecipe, a_weighting, draw_device, place_mics, record, self_noise
 
 RATE = 16000

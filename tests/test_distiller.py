@@ -19,7 +19,7 @@ from arrayse.kd.views import look
 from arrayse.losses import WaveMagnitudeL1
 from arrayse.models import Enhancer
 from arrayse.objectives import Supervised
-from arrayse.schema import TermConfig
+from arrayse.schema.nets import TermConfig
 from tests.tiny import VARIANTS, batch, distillation, enhancer, taught_by
 
 TRAINED = ("mask", "lin", "fused", "clskd", "feature_regression", "i2s_tfckd")

@@ -16,7 +16,7 @@ from arrayse.models import Enhancer, build_enhancer
 from arrayse.objectives import Batch
 from arrayse.phases import Plan, distillation_plan
 from arrayse.train import FitSettings
-from arrayse.verbs import describe
+from arrayse.verbs.nets import describe
 from tests.tiny_runs import FRAMES, distil, saved, values_of
 
 LAYERS = ["encoder_1", "encoder_2", "encoder_3"]

@@ -12,7 +12,10 @@ from arrayse.config import read_config
 from arrayse.files import read_json, read_json_lines
 from arrayse.mixture import open_dataset
 from arrayse.report.build import build_report
-from arrayse.verbs import run_enhance, run_evaluate, run_simulate, run_train, run_verify
+from arrayse.verbs.data import run_simulate, run_verify
+from arrayse.verbs.device import run_enhance
+from arrayse.verbs.nets import run_train
+from arrayse.verbs.results import run_evaluate
 
 SIMULATE = [
     "recipe.seconds=1.0",

@@ -16,7 +16,7 @@ from arrayse.data import SceneReader
 from arrayse.files import read_json_lines
 from arrayse.fresh import FreshReader
 from arrayse.mixture import open_dataset, snr_db
-from arrayse.verbs import run_train
+from arrayse.verbs.nets import run_train
 from simulate.corpus import load_corpus
 from simulate.description import open_world
 from simulate.devices import DeviceRecipe

@@ -21,7 +21,7 @@ LAYERS = {
         *("profile", "beamform", "conditions", "breakdown", "summary", "evaluate", "report"),
     ),
     5: (
-        *("schema_tree", "schema", "keys", "config", "fresh", "teachers", "phases", "preview", "verbs"),
+        *("schema", "keys", "config", "fresh", "teachers", "phases", "preview", "verbs"),
         *("profiling", "balance", "patches", "benchmark", "ui", "quickstart", "doctor", "cli", "__main__"),
     ),
 }
@@ -86,7 +86,7 @@ def _same_layer_but_ordered(room: str, other: str) -> bool:
 @pytest.mark.parametrize("path", sources(), ids=lambda path: str(path.relative_to(ROOT)))
 def test_omegaconf_and_pydantic_stay_in_the_configuration(path: Path) -> None:
     heads = {name.split(".")[0] for name in imported(path)}
-    allowed = path.is_relative_to(ROOT / "arrayse") and room_of(path) in {*CONFIG_ONLY, "schema", "schema_tree", "keys"}
+    allowed = path.is_relative_to(ROOT / "arrayse") and room_of(path) in {*CONFIG_ONLY, "schema", "keys"}
     assert allowed or not heads & {"omegaconf", "pydantic", "yaml"}
 
 

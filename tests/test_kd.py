@@ -13,7 +13,7 @@ from torch import Tensor
 from arrayse.kd import METHODS
 from arrayse.kd.base import Pair
 from arrayse.kd.views import KINDS
-from arrayse.schema import schema_of
+from arrayse.schema.base import schema_of
 from tests.kd_cases import EVERY, OF_FEATURES, build, declared, feature, loss, taps, value
 from tests.tiny import VARIANTS
 

@@ -13,7 +13,7 @@ from pydantic import ValidationError
 
 from arrayse.kd.dfkd import SILENT, Dfkd, cosine_distance
 from arrayse.kd.estimates import Patches
-from arrayse.schema import schema_of
+from arrayse.schema.base import schema_of
 from tests.estimate_cases import N_FREQS, WAVES, built_loss, on_spectra, packed, slow_bands, spectra
 
 CROSSOVERS: list[dict[str, Any]] = [{}, {"crossover": "absolute"}, {"crossover": "fixed", "fixed_bin": 3}]

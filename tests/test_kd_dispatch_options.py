@@ -14,7 +14,7 @@ from arrayse.kd.lin import Lin
 from arrayse.kd.magnitude import Magnitude
 from arrayse.kd.methods import WRAPPED
 from arrayse.kd.subband import SubBand
-from arrayse.schema import schema_of
+from arrayse.schema.base import schema_of
 from tests.dispatch_cases import MAPS, SPECS, around, is_map, parts
 from tests.estimate_cases import WAVES, spectra
 

@@ -15,7 +15,7 @@ from arrayse.kd.base import Pair
 from arrayse.kd.dfkd import Dfkd
 from arrayse.kd.estimates import EstimateLoss, Patches
 from arrayse.kd.magnitude import Magnitude
-from arrayse.schema import schema_of
+from arrayse.schema.base import schema_of
 from tests.estimate_cases import (
     HOP,
     N_FFT,

@@ -13,7 +13,7 @@ from arrayse.kd.base import Pair
 from arrayse.kd.calibration import probabilities
 from arrayse.kd.i2s_tfckd import DPDCRN_SETS, I2sTfckd, Sets, pairs_of
 from arrayse.kd.views import look, rows
-from arrayse.schema import schema_of
+from arrayse.schema.base import schema_of
 from tests.kd_cases import feature
 from tests.slow_calibration import double, slow_calibration, slow_set
 

@@ -21,7 +21,7 @@ from arrayse.objectives import Batch
 from arrayse.patches import Lesson, draw_patches, load_lesson, patch_views
 from arrayse.report.patches_figure import GREY, PatchView, patches_figure, picture
 from arrayse.train import FitSettings
-from arrayse.verbs import _readers, run_train
+from arrayse.verbs.nets import _readers, run_train
 from tests.estimate_cases import slow_crossover
 from tests.test_report import Page
 from tests.tiny import description, enhancer

@@ -16,7 +16,7 @@ from arrayse.kd import CachedViews, Distillation, LiveViews
 from arrayse.mixture import open_dataset
 from arrayse.phases import Plan, distillation_plan, supervised_plan
 from arrayse.train import FitSettings
-from arrayse.verbs import run_train
+from arrayse.verbs.nets import run_train
 from tests.tiny import description, enhancer
 
 SMALL = ["student", "model.freq_hidden=3", "model.time_hidden=2", "stft={n_fft: 128, hop_length: 64}"]

@@ -30,7 +30,7 @@ from arrayse.profile import (
     timed_samples,
 )
 from arrayse.report.costs import csv_costs, markdown_costs, print_costs
-from arrayse.verbs import describe
+from arrayse.verbs.nets import describe
 from tests.tiny import enhancer as tiny
 
 NAMED = sorted(path.stem for path in (config_root() / "model").glob("*.yaml"))

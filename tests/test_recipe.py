@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from arrayse.schema import schema_of
+from arrayse.schema.base import schema_of
 from simulate.devices import DeviceRecipe
 from simulate.recipe import Background, Carrier, Motion, Recipe, from_plain, recipe_from
 from simulate.room import Acoustics

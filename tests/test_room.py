@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from arrayse.geometry import SPEED_OF_SOUND
-from arrayse.schema import schema_of
+from arrayse.schema.base import schema_of
 from simulate.room import LONGEST_RT60, OCTAVE_BANDS, Acoustics, Room
 
 L_SHAPE = [[0.0, 0.0], [5.0, 0.0], [5.0, 2.0], [2.0, 2.0], [2.0, 4.5], [0.0, 4.5]]

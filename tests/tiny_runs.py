@@ -12,7 +12,7 @@ from arrayse.checkpoint import save_description, save_weights
 from arrayse.config import check_values
 from arrayse.files import read_json_lines
 from arrayse.schema import SCHEMAS
-from arrayse.verbs import run_train
+from arrayse.verbs.nets import run_train
 from tests.tiny import NETWORKS, network, network_description
 
 FRAMES = 202

@@ -64,7 +64,7 @@ def simulate(arguments: Arguments) -> None:
     with one_thread_each():  # scenes are small: threads of numpy would only stand in each other's way
         from arrayse.config import read_config
         from arrayse.ui import count_bar
-        from arrayse.verbs import run_simulate
+        from arrayse.verbs.data import run_simulate
 
     values = read_config("simulate", arguments)
     with count_bar(console, "scenes") as progress, count_bar(console, "corpus files", transient=True) as opening:
@@ -91,7 +91,7 @@ def verify(
     """
     from arrayse.config import read_config
     from arrayse.ui import count_bar
-    from arrayse.verbs import run_verify
+    from arrayse.verbs.data import run_verify
 
     workers = read_config("verify", overrides or [])["workers"]
     with count_bar(console, "scenes") as progress:

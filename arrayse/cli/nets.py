@@ -1,4 +1,4 @@
-"""Commands about networks: train, distill, evaluate, report, enhance, profile, patches."""
+"""Commands that train networks, and look into trainings: train, distill, balance, patches."""
 
 from __future__ import annotations
 
@@ -71,124 +71,6 @@ def balance(
 
 
 @app.command()
-def evaluate(
-    arguments: Annotated[
-        list[str], typer.Argument(help="Run folders. " + CONFIG_HELP, metavar="RUN... [CONFIG|KEY=VALUE]...")
-    ],
-) -> None:
-    """Score runs on a dataset over SNR, all on the same scenes; print the table.
-
-    `arrayse evaluate runs/teacher runs/student data=data/office 'snr_db=[-5,0,5]' out=runs/evaluation`
-    """
-    from arrayse.config import ConfigError, find_config, read_config
-    from arrayse.report.table import print_table
-    from arrayse.ui import count_bar
-    from arrayse.verbs import run_evaluate
-
-    names, overrides = split_arguments(arguments)
-    folders = [Path(name).expanduser() for name in names if Path(name).expanduser().is_dir()]
-    runs = {folder.resolve().name: folder for folder in folders}
-    configs = [name for name in names if Path(name).expanduser() not in folders]
-    for name in configs:
-        try:
-            find_config(name, "evaluate")
-        except ConfigError as error:
-            raise ConfigError(
-                f"evaluate: expected a run folder or a config, got {name}: no such folder\n{error}"
-            ) from None
-    if not runs or len(runs) < len(folders):
-        raise ConfigError(f"runs: expected run folders with different names, got {', '.join(names) or 'none'}")
-    values = read_config("evaluate", [*configs, *overrides])
-    with count_bar(console, "scenes") as progress:
-        summary = run_evaluate(values, runs, progress)
-    print_table(summary, console)
-    console.print(f"evaluation: {escape(values['out'])}  (arrayse report {escape(values['out'])} makes a page of it)")
-
-
-@app.command()
-def enhance(
-    run: Annotated[Path, typer.Argument(help="Run folder of a trained network.")],
-    source: Annotated[
-        Path,
-        typer.Argument(
-            help="Recording of any length: all channels of the array, or only those that the network hears."
-        ),
-    ],
-    destination: Annotated[
-        Path, typer.Argument(help="Where the enhanced speech goes (.wav or .flac, one channel, 16 bits).")
-    ],
-    overrides: Annotated[
-        list[str] | None, typer.Argument(help="gain_db=-3 lowers the result by 3 dB.", metavar="[gain_db=DB]")
-    ] = None,
-) -> None:
-    """Enhance a recording.
-
-    `arrayse enhance runs/student in.wav out.wav`
-    """
-    from arrayse.config import read_config
-    from arrayse.verbs import run_enhance
-
-    run_enhance(run, source, destination, read_config("enhance", overrides or [])["gain_db"])
-    console.print(f"enhanced: {escape(str(destination))}")
-
-
-@app.command()
-def report(
-    arguments: Annotated[
-        list[str],
-        typer.Argument(help="Folders that evaluate wrote, and out=PAGE.html.", metavar="EVALUATION... [out=FILE]"),
-    ],
-) -> None:
-    """Make one self-contained HTML page: table, curves over SNR, players with spectrograms.
-
-    `arrayse report runs/evaluation out=report.html`
-    """
-    from arrayse.config import read_config
-    from arrayse.report.build import build_report
-
-    folders, overrides = split_arguments(arguments)
-    if not folders:
-        raise ValueError("evaluation: expected a folder that arrayse evaluate wrote, got none")
-    out = Path(read_config("report", overrides)["out"] or Path(folders[0]) / "report.html")
-    if out.suffix != ".html":
-        raise ValueError(f"out: expected a name ending in .html, got {out}")
-    page = build_report([Path(folder) for folder in folders], out)
-    console.print(f"report: {escape(str(page))}")
-
-
-@app.command()
-def profile(
-    arguments: Annotated[
-        list[str] | None,
-        typer.Argument(
-            help="Named configs, YAML files, run folders (none: all of configs/model); seconds=, repeats=, rtf=false, "
-            "array=, out=FOLDER or FILE.md or FILE.csv; model.KEY=, mics= and the like change the networks of configs.",
-            metavar="[NAME|RUN|KEY=VALUE]...",
-        ),
-    ] = None,
-) -> None:
-    """Tell what networks cost: parameters, multiply-accumulates, latency, real-time factor on one core.
-
-    `arrayse profile tesch metzger model.freq_hidden=88 model.time_hidden=40 'mics=[0,1]'`
-
-    Without names it is the table of all named networks, in a few minutes; `rtf=false` does not time them.
-    """
-    from arrayse.config import read_config
-    from arrayse.profiling import run_profile, split_keys
-    from arrayse.report.costs import print_costs
-    from arrayse.ui import count_bar
-
-    names, overrides = split_arguments(arguments or [])
-    of_networks, others = split_keys(overrides)
-    values = read_config("profile", others)
-    with count_bar(console, "networks", transient=True) as progress:
-        profiles, paths = run_profile(values, names, of_networks, progress)
-    print_costs(profiles, values, console)
-    for path in paths:
-        console.print(f"table: {escape(str(path))}")
-
-
-@app.command()
 def patches(
     run: Annotated[Path, typer.Argument(help="Run folder of a student that was distilled with dispatch or dfkd.")],
     overrides: Annotated[
@@ -230,7 +112,7 @@ def _list_methods() -> None:
 def _train(verb: str, arguments: list[str]) -> None:
     from arrayse.config import read_config
     from arrayse.ui import training_bars
-    from arrayse.verbs import run_train
+    from arrayse.verbs.nets import run_train
 
     values = read_config(verb, arguments)
     target = Console(quiet=True) if is_silent() else console

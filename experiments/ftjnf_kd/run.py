@@ -26,7 +26,7 @@ from arrayse.processes import Processes, keep_freed_memory
 from arrayse.teachers import cache_claims
 from arrayse.train import FitSettings, uses_bfloat16
 from arrayse.ui import count_bar
-from arrayse.verbs import run_simulate
+from arrayse.verbs.data import run_simulate
 
 HERE = Path(__file__).parent
 sys.path.insert(0, str(HERE.parent))

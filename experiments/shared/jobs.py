@@ -11,7 +11,8 @@ from arrayse.checkpoint import is_finished
 from arrayse.config import read_config
 from arrayse.parallel import run_tasks
 from arrayse.ui import count_bar
-from arrayse.verbs import run_evaluate, run_train
+from arrayse.verbs.nets import run_train
+from arrayse.verbs.results import run_evaluate
 
 
 @dataclass(frozen=True)

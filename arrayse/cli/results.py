@@ -1,0 +1,70 @@
+"""Commands that measure networks and show what was measured: evaluate, report."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.markup import escape
+
+from arrayse.cli.common import CONFIG_HELP, app, console, split_arguments
+
+
+@app.command()
+def evaluate(
+    arguments: Annotated[
+        list[str], typer.Argument(help="Run folders. " + CONFIG_HELP, metavar="RUN... [CONFIG|KEY=VALUE]...")
+    ],
+) -> None:
+    """Score runs on a dataset over SNR, all on the same scenes; print the table.
+
+    `arrayse evaluate runs/teacher runs/student data=data/office 'snr_db=[-5,0,5]' out=runs/evaluation`
+    """
+    from arrayse.config import ConfigError, find_config, read_config
+    from arrayse.report.table import print_table
+    from arrayse.ui import count_bar
+    from arrayse.verbs.results import run_evaluate
+
+    names, overrides = split_arguments(arguments)
+    folders = [Path(name).expanduser() for name in names if Path(name).expanduser().is_dir()]
+    runs = {folder.resolve().name: folder for folder in folders}
+    configs = [name for name in names if Path(name).expanduser() not in folders]
+    for name in configs:
+        try:
+            find_config(name, "evaluate")
+        except ConfigError as error:
+            raise ConfigError(
+                f"evaluate: expected a run folder or a config, got {name}: no such folder\n{error}"
+            ) from None
+    if not runs or len(runs) < len(folders):
+        raise ConfigError(f"runs: expected run folders with different names, got {', '.join(names) or 'none'}")
+    values = read_config("evaluate", [*configs, *overrides])
+    with count_bar(console, "scenes") as progress:
+        summary = run_evaluate(values, runs, progress)
+    print_table(summary, console)
+    console.print(f"evaluation: {escape(values['out'])}  (arrayse report {escape(values['out'])} makes a page of it)")
+
+
+@app.command()
+def report(
+    arguments: Annotated[
+        list[str],
+        typer.Argument(help="Folders that evaluate wrote, and out=PAGE.html.", metavar="EVALUATION... [out=FILE]"),
+    ],
+) -> None:
+    """Make one self-contained HTML page: table, curves over SNR, players with spectrograms.
+
+    `arrayse report runs/evaluation out=report.html`
+    """
+    from arrayse.config import read_config
+    from arrayse.report.build import build_report
+
+    folders, overrides = split_arguments(arguments)
+    if not folders:
+        raise ValueError("evaluation: expected a folder that arrayse evaluate wrote, got none")
+    out = Path(read_config("report", overrides)["out"] or Path(folders[0]) / "report.html")
+    if out.suffix != ".html":
+        raise ValueError(f"out: expected a name ending in .html, got {out}")
+    page = build_report([Path(folder) for folder in folders], out)
+    console.print(f"report: {escape(str(page))}")

@@ -1,0 +1,31 @@
+"""What a configuration may hold: schemas read off the signatures of the library, and the few keys of the verbs."""
+
+from __future__ import annotations
+
+from pydantic import BaseModel
+
+from arrayse.schema.base import Place, Strict
+from arrayse.schema.data import ArrayShowConfig, SimulateConfig, VerifyConfig
+from arrayse.schema.device import EnhanceConfig, ProfileConfig
+from arrayse.schema.nets import DistillConfig, PatchesConfig, TrainConfig
+from arrayse.schema.results import BenchmarkConfig, EvaluateConfig, ReportConfig
+
+
+class QuickstartConfig(Strict):
+    out: Place = "runs/quickstart"
+
+
+SCHEMAS: dict[str, type[BaseModel]] = {
+    "simulate": SimulateConfig,
+    "train": TrainConfig,
+    "distill": DistillConfig,
+    "evaluate": EvaluateConfig,
+    "enhance": EnhanceConfig,
+    "report": ReportConfig,
+    "patches": PatchesConfig,
+    "profile": ProfileConfig,
+    "verify": VerifyConfig,
+    "benchmark": BenchmarkConfig,
+    "array_show": ArrayShowConfig,
+    "quickstart": QuickstartConfig,
+}

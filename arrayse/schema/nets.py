@@ -1,0 +1,92 @@
+"""Keys of the verbs that train networks, and look into trainings."""
+
+# mypy: disable-error-code="valid-type"
+# (types made from signatures exist at run time only)
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from annotated_types import Ge, Le, Len, MinLen
+from pydantic import Field
+
+from arrayse.frontend.features import Features
+from arrayse.frontend.stft import Stft
+from arrayse.kd.methods import METHODS, WRAPPED
+from arrayse.losses import LOSSES
+from arrayse.models import GIVEN, NETS
+from arrayse.schema.base import Count, Mic, Place, Seed, Strict, one_of, schema_of
+from arrayse.train import FitSettings
+
+Net = one_of(NETS, "name", given=GIVEN)
+Loss = one_of(LOSSES, "name")
+Wrapped = one_of({name: METHODS[name] for name in WRAPPED}, "name", given=("pairs",))
+Method = one_of(METHODS, "name", given=("pairs",), parts={"inner": Wrapped})
+Epochs = Annotated[int, Ge(1)]
+
+
+class TrainConfig(Strict):
+    """A training of one phase or several, each with a fresh optimiser and the full learning rate.
+
+    A phase takes ``epochs``, or its own of ``phase_epochs``, at most. It ends when the validation loss has not improved
+    for ``patience`` epochs, or, if it is not the last one, ``switch_patience``; None: never early.
+    """
+
+    data: Place
+    fresh: Count = 0
+    out: Place
+    model: Net
+    stft: schema_of(Stft) = Field(default_factory=lambda: schema_of(Stft)())
+    features: schema_of(Features, ("frame_rate",)) = Field(
+        default_factory=lambda: schema_of(Features, ("frame_rate",))()
+    )
+    mics: list[Mic] | None = None
+    ref_mic: Mic | None = None
+    loss: Loss = Field(default_factory=lambda: {"name": "wave_magnitude_l1"}, validate_default=True)
+    epochs: Epochs = 20
+    phase_epochs: Annotated[list[Epochs], MinLen(1)] | None = None
+    patience: Annotated[int, Ge(1)] | None = None
+    switch_patience: Annotated[int, Ge(1)] | None = None
+    seed: Seed = 0
+    fit: schema_of(FitSettings) = Field(default_factory=lambda: schema_of(FitSettings)())
+
+
+class TermConfig(Strict):
+    """One distillation term; ``pairs`` of (student's tap, teacher's tap), by default those of the method."""
+
+    loss: Method
+    weight: Annotated[float, Ge(0)] = 1.0
+    pairs: list[Annotated[list[str], Len(2, 2)]] | None = None
+
+
+class DistillSection(Strict):
+    """How a student learns from teachers.
+
+    ``one_step``: one phase with ``supervised_weight`` on the supervised loss and the rest on the terms.
+    ``two_step``: the terms alone, then the supervised loss alone. ``three_step``: the terms alone, then both as in
+    ``one_step``, then the supervised loss alone. ``cache`` is a folder for the teachers' outputs.
+    """
+
+    schedule: Literal["one_step", "two_step", "three_step"] = "one_step"
+    supervised_weight: Annotated[float, Ge(0), Le(1)] = 0.5
+    terms: Annotated[dict[str, TermConfig], MinLen(1)]
+    cache: Place | None = None
+
+
+class TeacherConfig(Strict):
+    """One of several teachers; ``snr_db``: lowest and highest SNR of the items that it is asked about."""
+
+    run: Place
+    weight: Annotated[float, Ge(0)] = 1.0
+    snr_db: Annotated[list[float], Len(2, 2)] | None = None
+
+
+class DistillConfig(TrainConfig):
+    teacher: Place | None = None
+    teachers: Annotated[dict[str, TeacherConfig], MinLen(1)] | None = None
+    distill: DistillSection
+
+
+class PatchesConfig(Strict):
+    out: Place | None = None
+    n: Annotated[int, Ge(1)] = 3

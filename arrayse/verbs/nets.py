@@ -1,0 +1,123 @@
+"""Training networks, with a teacher or without."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from arrayse.checkpoint import is_finished, save_description
+from arrayse.config import ConfigError, check_same, write_config
+from arrayse.data import SceneReader
+from arrayse.files import check_new_folder, read_json, sha256_of
+from arrayse.fresh import FreshReader
+from arrayse.geometry import ArrayGeometry
+from arrayse.mixture import Dataset, open_dataset
+from arrayse.models import NETS, build_enhancer
+from arrayse.phases import distillation_plan, supervised_plan
+from arrayse.processes import is_first_process
+from arrayse.provenance import ABOUT, provenance, write_about
+from arrayse.schema.nets import TrainConfig
+from arrayse.teachers import cache_claims
+from arrayse.train import FitSettings, ProgressCallback, check_fit, fit, precision_name
+from arrayse.verbs.common import CONFIG, Values
+from simulate.description import open_world
+
+
+def run_train(values: Values, progress: ProgressCallback, say: Callable[[str], None]) -> Path:
+    """Trains a network, with a teacher if the values name one, and returns the run folder."""
+    dataset, run = open_dataset(Path(values["data"])), Path(values["out"])
+    settings = _build("fit", FitSettings, values["fit"])
+    torch.manual_seed(values["seed"])
+    description = describe(values, dataset.geometry, dataset.sample_rate)
+    student = build_enhancer(**description)
+    distils = "distill" in values
+    plan = distillation_plan(values, student, dataset, settings) if distils else supervised_plan(values, student)
+    readers = _readers(values, dataset, settings)
+    check_fit(plan.phases, readers[0], readers[1], settings)
+    claims = cache_claims(plan.teachers, readers[0], settings) if is_first_process() and not is_finished(run) else []
+    about = {
+        **provenance(values["seed"]),
+        "precision": precision_name(settings),
+        "threads": torch.get_num_threads(),
+        "objectives": plan.equations(),
+        "data": sha256_of(dataset.folder / "dataset.json"),
+        "teachers": {teacher.name: teacher.fingerprint for teacher in plan.teachers},
+    }
+    if is_first_process():
+        _claim(run, values, about)
+        for claim in claims:
+            claim.write()
+        save_description(run, description)
+        if not is_finished(run):
+            write_about(run / ABOUT, about)
+    if is_finished(run):
+        say(f"{run}: training is finished, nothing is left to do")
+    for line in [*plan.equations(), *plan.notes(), *map(str, claims), f"student: {student.describe()}"]:
+        say(line)
+    fit(run, plan.phases, readers[0], readers[1], settings, progress)
+    return run
+
+
+def _readers(values: Values, dataset: Dataset, settings: FitSettings) -> list[SceneReader]:
+    """Training and validation scenes."""
+    readers = [
+        SceneReader(dataset, split, settings.snr_db, settings.seconds, values["seed"], draws=settings.draws)
+        for split in ("train", "valid")
+    ]
+    if values["fresh"]:
+        if settings.draws is not None:
+            raise ConfigError(
+                f"fit.draws: expected none with fresh, whose scenes never come back, got {settings.draws}"
+            )
+        world, _ = open_world(dataset.folder)
+        readers[0] = FreshReader(**vars(readers[0]), world=world, n_scenes=values["fresh"])
+    return readers
+
+
+def describe(values: Values, geometry: ArrayGeometry, sample_rate: int) -> Values:
+    """The arguments of :func:`build_enhancer`, as they go into the checkpoint.
+
+    Raises:
+        ConfigError: features of their own for a network in the time domain, which hears waves.
+    """
+    name, features = values["model"]["name"], values["features"]
+    if NETS[name].domain == "time":
+        if features != TrainConfig.model_fields["features"].get_default(call_default_factory=True).model_dump():
+            raise ConfigError(f"features: expected none for {name}, which hears waves, got {features}")
+        features = {}
+    return {
+        "net": values["model"],
+        "stft": values["stft"],
+        "features": features,
+        "array": geometry.to_dict(),
+        "mics": values["mics"],
+        "ref_mic": values["ref_mic"],
+        "sample_rate": sample_rate,
+    }
+
+
+def _build(section: str, target: Callable[..., Any], arguments: Values) -> Any:
+    """Builds an object; what only it can see to be wrong is told with the section's name."""
+    try:
+        return target(**arguments)
+    except ValueError as error:
+        raise ConfigError(f"{section}.{error}") from None
+
+
+def _claim(run: Path, values: Values, about: Values) -> None:
+    """Writes the resolved config, or checks that the run there was begun with the same one, data and teacher."""
+    path = run / CONFIG
+    if path.is_file():
+        check_same(path, values)
+        begun = read_json(run / ABOUT, "run") if (run / ABOUT).is_file() else about
+        for what in ("data", "teachers"):
+            if begun.get(what, about[what]) != about[what]:
+                raise ConfigError(
+                    f"{what}: expected the one that {run} was begun with, got another: choose another out="
+                )
+        return
+    check_new_folder(run, "a run")
+    write_config(path, values)
