@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import importlib.util
+import io
 import shutil
 from dataclasses import dataclass
 from pathlib import Path
@@ -29,13 +30,16 @@ MODULES = (
 """Needed packages; each brings a module of its name."""
 
 EXTRAS = {
-    "demo": ("espeakng_loader", "synthetic voices for the built-in corpus and the quickstart"),
-    "track": ("tensorboard", "training curves in TensorBoard"),
-    "scale": ("distributed", "simulation on dask workers, cluster="),
-    "sofa": ("h5py", "measured heads, recipe.carrier.sofa"),
-    "dnsmos": ("onnxruntime", "DNSMOS, metrics=[dnsmos_ovrl]"),
-    "dev": ("pytest", "the tests"),
+    "demo": (("espeakng_loader",), "synthetic voices for the built-in corpus and the quickstart"),
+    "track": (("tensorboard",), "training curves in TensorBoard"),
+    "scale": (("distributed",), "simulation and evaluation on dask workers, cluster="),
+    "sofa": (("h5py",), "measured heads, recipe.carrier.sofa"),
+    "dnsmos": (("speechmos", "onnxruntime"), "DNSMOS, scores without a reference, metrics=[dnsmos_ovrl]"),
+    "export": (("onnx", "onnxscript", "onnxruntime"), "ONNX files and int8, arrayse export"),
+    "live": (("sounddevice",), "microphones and loudspeakers, arrayse stream RUN live"),
+    "dev": (("pytest", "hypothesis"), "the tests"),
 }
+"""For each extra of the package modules that it brings, and what these are good for."""
 
 
 @dataclass(frozen=True)
@@ -80,15 +84,35 @@ def _hardware() -> list[Finding]:
         Finding("torch threads", str(torch.get_num_threads()), True),
         Finding("CUDA", cuda, True if torch.cuda.is_available() else None),
         Finding("bfloat16", bfloat16, True if has_bfloat16(kind) else None),
+        _audio(),
         Finding("free disk here", f"{free:.1f} GB", free > 2),
         Finding("named configs", f"{n_configs} in {config_root()}", n_configs > 0),
     ]
 
 
+def _audio() -> Finding:
+    """Writes a few samples in the formats that the project uses, and reads them again."""
+    import numpy as np
+    import soundfile
+
+    wave, rate = np.array([0.0, 0.5, -0.5], dtype=np.float32), 16000
+    for kind in ("WAV", "FLAC"):
+        file = io.BytesIO()
+        try:
+            soundfile.write(file, wave, rate, format=kind, subtype="PCM_16")
+            file.seek(0)
+            same = np.array_equal(soundfile.read(file, dtype="float32")[0], wave)
+        except soundfile.LibsndfileError as error:
+            return Finding("audio files", f"{kind}: {one_line(error)}: pip install --upgrade soundfile", False)
+        if not same:
+            return Finding("audio files", f"{kind}: other samples than were written", False)
+    return Finding("audio files", f"WAV and FLAC, {soundfile.__libsndfile_version__}", True)
+
+
 def _extras() -> list[Finding]:
     findings = []
-    for extra, (module, brings) in EXTRAS.items():
-        there = importlib.util.find_spec(module) is not None
+    for extra, (modules, brings) in EXTRAS.items():
+        there = all(importlib.util.find_spec(module) is not None for module in modules)
         found = brings if there else f"absent: pip install 'arrayse[{extra}]' brings {brings}"
         findings.append(Finding(f"extra {extra}", found, True if there else None))
     return findings

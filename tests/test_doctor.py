@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+import tomllib
+from pathlib import Path
+
+import numpy as np
 import pytest
+import soundfile
 
 from arrayse import doctor
 from arrayse.provenance import git_revision, provenance
@@ -16,7 +21,7 @@ def test_every_needed_package_is_looked_at() -> None:
 
 
 def test_a_missing_extra_says_how_to_get_it(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(doctor, "EXTRAS", {"demo": ("no_such_module", "voices")})
+    monkeypatch.setattr(doctor, "EXTRAS", {"demo": (("pytest", "no_such_module"), "voices")})
     (finding,) = [finding for finding in doctor.examine() if finding.what == "extra demo"]
     assert finding.ok is None
     assert "pip install 'arrayse[demo]' brings voices" in finding.found
@@ -33,3 +38,14 @@ def test_provenance_is_plain_and_tells_the_revision() -> None:
     assert about["versions"]["torch"]
     revision = git_revision()
     assert revision is None or len(revision.removesuffix("+changes")) == 40
+
+
+def test_every_extra_of_the_package_is_looked_for() -> None:
+    project = tomllib.loads((Path(__file__).parents[1] / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    assert set(doctor.EXTRAS) == set(project["optional-dependencies"])
+
+
+def test_an_audio_library_that_spoils_samples_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert doctor._audio().ok
+    monkeypatch.setattr(soundfile, "read", lambda *_, **__: (np.zeros(3, dtype=np.float32), 16000))
+    assert doctor._audio().ok is False
