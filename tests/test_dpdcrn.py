@@ -25,7 +25,8 @@ N_FREQS = 17
 
 def tiny(causal: bool = True, n_mics: int = 1, gain: float = 1.5, n_freqs: int = N_FREQS, **changes: int) -> DPDCRN:
     """A net of eight channels and two layers that attends to four frames, its weights enlarged so that masks vary."""
-    sizes: dict[str, Any] = {"channels": 8, "n_layers": 2, "n_heads": 2, "attention_frames": 4, **changes}
+    past = {"attention_frames": 4} if causal else {}
+    sizes: dict[str, Any] = {"channels": 8, "n_layers": 2, "n_heads": 2, **past, **changes}
     with torch.random.fork_rng():
         torch.manual_seed(0)
         net = DPDCRN(n_mics, n_freqs, causal=causal, **sizes)
@@ -273,6 +274,7 @@ def test_under_autocast_gradients_are_finite_and_the_mask_has_32_bits(causal: bo
         ({"n_freqs": 5}, "n_freqs: expected 9 or more"),
         ({"channels": 7}, "channels: expected an even number, got 7"),
         ({"n_heads": 3}, "n_heads: expected a divisor of 4, half the channels, got 3"),
+        ({"causal": False, "attention_frames": 50}, "attention_frames: expected 100, .* got 50: is causal=true meant"),
     ],
 )
 def test_what_cannot_be_built_is_refused(changes: dict[str, int], match: str) -> None:

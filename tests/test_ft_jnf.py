@@ -2,24 +2,34 @@
 
 from __future__ import annotations
 
+from itertools import product
+
 import pytest
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.utils.flop_counter import FlopCounterMode
 
-from arrayse.models.ft_jnf import FTJNF, MASK_LIMIT
+from arrayse.models.ft_jnf import FTJNF, MASK_LIMIT, deal_out, stack_bins
 from arrayse.taps import Taps
 
 CPU = torch.device("cpu")
 KINDS = [("tesch", True), ("tesch", False), ("metzger", True)]
+FOLDS = [(None, None), (2, None), (2, 2)]
+"""Of frequency and time; the 7 bins of the inputs make 4 bands."""
 FRAMES_PER_SECOND, N_FREQS = 16000 / 256, 257
 
 
-def tiny(preset: str = "tesch", causal: bool = True, n_mics: int = 2, gain: float = 2.0) -> FTJNF:
-    """A net with three and four units, its weights enlarged so that its masks vary."""
+def tiny(
+    preset: str = "tesch",
+    causal: bool = True,
+    n_mics: int = 2,
+    gain: float = 2.0,
+    folds: tuple[int | None, int | None] = (None, None),
+) -> FTJNF:
+    """A net with six and four units, its weights enlarged so that its masks vary."""
     with torch.random.fork_rng():
         torch.manual_seed(0)
-        net = FTJNF(n_mics, preset, freq_hidden=3, time_hidden=4, causal=causal)  # type: ignore[arg-type]
+        net = FTJNF(n_mics, preset, 6, 4, causal, *folds)  # type: ignore[arg-type]
     with torch.no_grad():
         for parameter in net.parameters():
             parameter.mul_(gain)
@@ -80,9 +90,12 @@ def test_published_multiply_accumulates_per_second(
 
 
 @pytest.mark.filterwarnings("ignore:TF32")
+@pytest.mark.parametrize("folds", FOLDS)
 @pytest.mark.parametrize(("preset", "causal"), KINDS)
-def test_multiply_accumulates_agree_with_a_counter_of_operators(preset: str, causal: bool) -> None:
-    net, features = tiny(preset, causal), inputs(n_batch=1, n_frames=5)
+def test_multiply_accumulates_agree_with_a_counter_of_operators(
+    preset: str, causal: bool, folds: tuple[int | None, int | None]
+) -> None:
+    net, features = tiny(preset, causal, folds=folds), inputs(n_batch=1, n_frames=5)
     with torch.backends.mkldnn.flags(enabled=False), FlopCounterMode(display=False) as counter:
         net(features, Taps())
     assert counter.get_total_flops() == 2 * net.macs(n_freqs=7, n_frames=5)
@@ -114,10 +127,11 @@ def test_items_of_a_batch_do_not_mix(preset: str, causal: bool) -> None:
     torch.testing.assert_close(masks(net, features), alone, rtol=0, atol=1e-6)
 
 
+@pytest.mark.parametrize("folds", FOLDS)
 @pytest.mark.parametrize("preset", ["tesch", "metzger"])
 @pytest.mark.parametrize("n_frames", [1, 4])
-def test_chained_steps_equal_forward(preset: str, n_frames: int) -> None:
-    net, features = tiny(preset), inputs(n_frames=32)
+def test_chained_steps_equal_forward(preset: str, n_frames: int, folds: tuple[int | None, int | None]) -> None:
+    net, features = tiny(preset, folds=folds), inputs(n_frames=32)
     state, pieces = net.initial_state(2, 7, CPU), []
     with torch.no_grad():
         for piece in features.split(n_frames, dim=-1):
@@ -135,16 +149,75 @@ def test_any_number_of_microphones(preset: str, causal: bool, n_mics: int) -> No
     assert mask.dtype == torch.complex64
 
 
+@pytest.mark.parametrize("folds", FOLDS)
 @pytest.mark.parametrize(("preset", "causal"), KINDS)
-def test_taps_are_as_declared(preset: str, causal: bool) -> None:
-    net, taps = tiny(preset, causal), Taps()
+def test_taps_are_as_declared(preset: str, causal: bool, folds: tuple[int | None, int | None]) -> None:
+    net, taps = tiny(preset, causal, folds=folds), Taps()
     mask = net(inputs(), taps)
     assert {name: tap.shape[1] for name, tap in taps.items()} == net.tap_channels
     assert list(taps) == ["freq_lstm", "time_lstm", "linear", "mask"]
     assert all(tap.shape[0] == 2 and tap.shape[2:] == (7, 30) for tap in taps.values())
     torch.testing.assert_close(taps["mask"], torch.cat([mask.real, mask.imag], dim=1))
-    linear = net.linear(taps["time_lstm"].permute(0, 2, 3, 1)).permute(0, 3, 1, 2)
-    torch.testing.assert_close(taps["linear"], linear)
+    if net.time_fold == 1:
+        linear = net.linear(taps["time_lstm"].permute(0, 2, 3, 1)).permute(0, 3, 1, 2)
+        torch.testing.assert_close(taps["linear"], linear)
+
+
+def test_bins_of_a_band_are_stacked_and_its_units_dealt_out() -> None:
+    x = torch.randn(2, 3, 7, 4, generator=torch.Generator().manual_seed(0))  # b t f c
+    stacked, dealt = stack_bins(x, 3), deal_out(x, 2, 13)
+    assert (stacked.shape, dealt.shape) == ((2, 3, 3, 12), (2, 3, 13, 2))
+    for band, place, channel in product(range(3), range(3), range(4)):
+        expected = x[:, :, 3 * band + place, channel] if 3 * band + place < 7 else torch.zeros(2, 3)
+        assert torch.equal(stacked[:, :, band, 4 * place + channel], expected)
+    for band, place, channel in product(range(7), range(2), range(2)):
+        if 2 * band + place < 13:
+            assert torch.equal(dealt[:, :, 2 * band + place, channel], x[:, :, band, 2 * channel + place])
+
+
+@pytest.mark.parametrize("time_fold", [None, 2])
+def test_a_folded_net_is_a_net_of_wider_bins(time_fold: int | None) -> None:
+    """The same weights run by hand, band by band and bin by bin."""
+    net, features, taps = tiny("metzger", folds=(2, time_fold)), inputs(n_batch=1), Taps()
+    with torch.no_grad():
+        net(features, taps)
+        padded = torch.cat([features, torch.zeros(1, 4, 1, 30)], dim=2)[0]  # c f t
+        bands = torch.cat([padded[:, ::2], padded[:, 1::2]]).permute(2, 1, 0)  # t band (place c)
+        heard = torch.stack([net.freq_lstm(frame)[0] for frame in bands])  # t band unit
+        for row in range(7):
+            own = heard[:, row // 2] if time_fold else heard[:, row // 2, row % 2 :: 2]
+            units = net.time_lstm(own)[0]
+            z = net.linear(units)[:, row % 2 :: 2] if time_fold else net.linear(units)
+            torch.testing.assert_close(taps["linear"][0, :, row].T, z, rtol=0, atol=1e-6)
+            torch.testing.assert_close(taps["freq_lstm"][0, :, row].T, heard[:, row // 2, row % 2 :: 2])
+            torch.testing.assert_close(taps["time_lstm"][0, :, row].T, units[:, row % 2 :: 2] if time_fold else units)
+
+
+def test_folding_saves_steps_and_operations() -> None:
+    plain, shared, folded = (FTJNF(5, "metzger", 64, 32, True, *folds) for folds in ((), (4,), (4, 4)))
+    per_bin, per_step = (10 + 64) * 4 * 64 + (64 + 32) * 4 * 32 + 32 * 10, (40 + 64) * 4 * 64
+    assert plain.macs(257, 1) == 257 * per_bin
+    assert shared.macs(257, 1) == 65 * per_step + 257 * ((16 + 32) * 4 * 32 + 32 * 10)
+    assert folded.macs(257, 1) == 65 * (per_step + (64 + 32) * 4 * 32 + 32 * 40)
+    assert [net.initial_state(1, 257, CPU)[0].shape[1] for net in (plain, shared, folded)] == [257, 257, 65]
+
+
+def test_a_net_without_folds_is_what_it_was_before_there_were_any() -> None:
+    """The same keys and initial weights for a seed, and the same bits in the mask."""
+    torch.manual_seed(3)
+    freq, time = nn.LSTM(4, 6, batch_first=True, bidirectional=True), nn.LSTM(12, 4, batch_first=True)
+    last, features = nn.Linear(4, 2), inputs()
+    torch.manual_seed(3)
+    net = FTJNF(2, "tesch", 6, 4)
+    layers = {"freq_lstm": freq, "time_lstm": time, "linear": last}
+    expected = {f"{name}.{key}": each for name, layer in layers.items() for key, each in layer.state_dict().items()}
+    assert list(net.state_dict()) == list(expected)
+    assert all(torch.equal(each, expected[key]) for key, each in net.state_dict().items())
+    with torch.no_grad():
+        x = freq(features.permute(0, 3, 2, 1).reshape(60, 7, 4))[0].reshape(2, 30, 7, 12)
+        x = time(x.transpose(1, 2).reshape(14, 30, 12))[0].reshape(2, 7, 30, 4)
+        z = last(x).permute(0, 3, 1, 2).clamp(-MASK_LIMIT, MASK_LIMIT)
+    assert torch.equal(masks(net, features), torch.complex(z[:, :1].contiguous(), z[:, 1:].contiguous()))
 
 
 def test_masks_are_bounded() -> None:
@@ -163,14 +236,16 @@ def test_the_bound_is_where_tanh_can_no_longer_be_inverted() -> None:
     assert torch.atanh(torch.tanh(torch.tensor(MASK_LIMIT - 1.0))) < torch.inf
 
 
-def test_the_mask_is_computed_in_32_bits_under_autocast() -> None:
-    net, taps = tiny(), Taps()
+@pytest.mark.parametrize("folds", FOLDS)
+def test_the_mask_is_computed_in_32_bits_under_autocast(folds: tuple[int | None, int | None]) -> None:
+    net, taps = tiny(folds=folds), Taps()
     with torch.autocast("cpu", torch.bfloat16):
         mask = net(inputs(), taps)
     assert taps["time_lstm"].dtype == torch.bfloat16
     assert taps["linear"].dtype == torch.float32
-    exact = net.linear(taps["time_lstm"].float().permute(0, 2, 3, 1)).permute(0, 3, 1, 2)
-    torch.testing.assert_close(taps["linear"], exact, rtol=1e-6, atol=1e-6)
+    if net.time_fold == 1:
+        exact = net.linear(taps["time_lstm"].float().permute(0, 2, 3, 1)).permute(0, 3, 1, 2)
+        torch.testing.assert_close(taps["linear"], exact, rtol=1e-6, atol=1e-6)
     torch.testing.assert_close(mask, net(inputs(), Taps()), rtol=0, atol=0.2)
 
 
@@ -179,6 +254,15 @@ def test_what_cannot_be_built_or_streamed_is_refused() -> None:
         FTJNF(5, "metzger", causal=False)
     with pytest.raises(ValueError, match="preset: expected one of tesch, metzger, got tech"):
         FTJNF(5, "tech")  # type: ignore[arg-type]
+    for folds, message in (
+        ((3, None), "freq_fold: expected 2 or more and a divisor of freq_hidden 8, got 3"),
+        ((1, None), "freq_fold: expected 2 or more and a divisor of freq_hidden 8, got 1"),
+        ((4, 3), "time_fold: expected 2 or more and a divisor of time_hidden 4, got 3"),
+        ((4, 2), "time_fold: expected none or freq_fold 4, got 2"),
+        ((None, 2), "time_fold: expected none or freq_fold None, got 2"),
+    ):
+        with pytest.raises(ValueError, match=message):
+            FTJNF(5, "tesch", 8, 4, True, *folds)
     net = tiny(causal=False)
     with pytest.raises(ValueError, match="step: expected a causal network"):
         net.step(inputs(), net.initial_state(2, 7, CPU))

@@ -147,7 +147,7 @@ def test_a_method_says_what_it_compares_and_computes(method: str, options: dict[
     assert {view.tap for view in built.views} == set(range(len(pairs)))
     assert {view.tap for view in built.target_views} <= set(range(len(pairs)))
     assert {view.kind for view in (*built.views, *built.target_views)} <= set(KINDS)
-    assert built.formula() in METHODS[method].formulas.values()
+    assert any(formula in built.formula() for formula in METHODS[method].formulas.values())
     assert built.min_items == (2 if method in MIXING else 1)
 
 

@@ -225,10 +225,10 @@ def test_the_query_of_a_frame_is_its_row_of_the_mlp_of_the_gram() -> None:
 
 
 def test_sizes_that_the_mlps_were_not_made_for_are_errors_that_say_what_to_set() -> None:
-    student, teacher = layers([3], 0), layers([4], 10)
-    with pytest.raises(ValueError, match=r"n_frames: expected 7, got 4: set n_frames=4, or form=free"):
+    (student, teacher), free = (layers([3], 0), layers([4], 10)), "or form=free n_frames=null batch_size=null"
+    with pytest.raises(ValueError, match=f"n_frames: expected 7, got 4: set n_frames=4, {free}"):
         Calibration(1, 1, "none", 7).double()(student, teacher)
-    with pytest.raises(ValueError, match=r"batch_size: expected 2, got 3: set batch_size=3, or form=free"):
+    with pytest.raises(ValueError, match=f"batch_size: expected 2, got 3: set batch_size=3, {free}"):
         Calibration(1, 1, "batch", 4, 2).double()(student, teacher)
 
 

@@ -207,3 +207,8 @@ def test_the_schema_has_the_ranges_and_the_papers_values() -> None:
     for wrong in ({"beta": 1.5}, {"fixed_bin": -1}, {"crossover": "mean"}, {"hop_length": 0}):
         with pytest.raises(ValidationError):
             schema(**wrong)
+
+
+def test_its_text_says_beta_and_where_the_bands_meet() -> None:
+    assert Dfkd(WAVES).formula().endswith("(β = 0.5, crossover cumulative)")
+    assert Dfkd(WAVES, 0.25, "fixed", 40).formula().endswith("(β = 0.25, crossover at bin 40)")

@@ -34,8 +34,30 @@ def test_pairs_are_those_of_the_inner_loss_and_of_the_scores() -> None:
     for built, tap in ((around("dfkd", {})[0], 0), *((around(name, options)[0], 1) for name, options in MAPS)):
         assert [view.tap for view in built.views] == list(range(tap + 1))
         assert [(view.tap, view.kind) for view in built.target_views] == [(tap, "whole")]
-    assert "largest" in around("dfkd", {})[0].formula()
-    assert "largest" not in around("dfkd", {}, rule="positive")[0].formula()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "told"),
+    [
+        ({}, "dispatch(magnitude; top 80 % of patches of 20 bins) = Σ_p inner(S_p, T_p) / number, over the share k"),
+        ({"k": 0.125, "n_bins": 7}, "dispatch(magnitude; top 12.5 % of patches of 7 bins) = Σ"),
+        (
+            {"rule": "positive"},
+            "dispatch(magnitude; patches of 20 bins, if the teacher is ahead) = Σ_p inner(S_p, T_p) / number, over the "
+            "patches p with E_p(S) > E_p(T); inner = mean(|S| − |T|)²",
+        ),
+        (
+            {"inner": Dfkd(WAVES, 0.25, "fixed", 40), "mssp": True, "high_bins": 30},
+            "dispatch(dfkd; top 80 % of patches of 10 bins in the low band, 30 above) = Σ",
+        ),
+        ({"mssp": True, "split_bin": 60}, "dispatch(magnitude; top 80 % of patches of 10 bins below bin 60, 40 above)"),
+        ({"inner": Lin(SPECS[:1]), "pairs": SPECS, "n_bins": 3}, "dispatch(lin; top 80 % of patches of 3 bins) = Σ"),
+    ],
+)
+def test_its_text_says_inner_loss_share_and_patches(arguments: dict[str, Any], told: str) -> None:
+    text = Dispatch(**{"pairs": WAVES, "inner": Magnitude(WAVES), **arguments}).formula()
+    assert text.startswith(told)
+    assert text.endswith(f"; inner = {arguments.get('inner', Magnitude(WAVES)).formula()}")
 
 
 @pytest.mark.parametrize(
@@ -65,7 +87,9 @@ def test_pairs_are_those_of_the_inner_loss_and_of_the_scores() -> None:
             {"mssp": True, "n_bins": 20},
             "n_bins: expected none with mssp=true, which uses low_bins, h",
         ),
+        (Magnitude(WAVES), {"mssp": True, "n_bins": 20}, "split_bin, got 20: set n_bins=null"),
         (Magnitude(WAVES), {"low_bins": 10}, "low_bins: expected none with mssp=false, which uses n_bins, got 10"),
+        (Dfkd(WAVES), {"low_bins": 5, "high_bins": 6}, "uses n_bins, got 5, 6: set low_bins=null high_bins=null"),
         (Lin(WAVES), {"high_bins": 40, "pairs": SPECS}, "high_bins: expected none with mssp=false, which uses n_bins,"),
         (Dfkd(WAVES), {"split_bin": 80}, "split_bin: expected none with mssp=false around a loss with bands, which us"),
         (Dfkd(WAVES), {"mssp": True, "split_bin": 80}, "which uses low_bins, high_bins, got 80"),

@@ -258,12 +258,15 @@ def test_fixed_works_with_one_size_alone() -> None:
         ({"form": "loose"}, "form: expected one of fixed, free, got loose"),
         ({"second": "space"}, "second: expected one of batch, frequency, none, got space"),
         ({"fusion_channels": 0}, "fusion_channels: expected 1 or more, got 0"),
-        ({"form": "fixed"}, "n_frames: expected 1 or more for form=fixed, got None"),
-        ({**FIXED, "batch_size": None}, "batch_size: expected 2 or more for form=fixed, got None"),
-        ({**FIXED, "batch_size": 1}, "batch_size: expected 2 or more for form=fixed, got 1"),
-        ({"n_frames": 4}, "n_frames: expected none, since form and second need none, got 4: is form=fixed meant"),
-        ({"second": "batch", "batch_size": 3}, "batch_size: expected none, .*, got 3: is form=fixed meant"),
-        ({**FIXED, "second": "frequency"}, "batch_size: expected none, since form and second need none, got 3"),
+        ({"form": "fixed"}, "n_frames: expected a number of frames for form=fixed, got none"),
+        ({**FIXED, "batch_size": None}, "batch_size: expected a number of items for form=fixed second=batch, got none"),
+        ({**FIXED, "n_frames": 0}, "n_frames: expected 1 or more, got 0"),
+        ({**FIXED, "batch_size": 1}, "batch_size: expected 2 or more, got 1"),
+        ({"n_frames": 4}, "n_frames: expected none with form=free .*, got 4: set n_frames=null, or is form=fixed"),
+        ({"second": "batch", "batch_size": 3}, "got 3: set batch_size=null, or is form=fixed meant"),
+        ({"batch_size": 3}, "got 3: set batch_size=null, or is form=fixed second=batch meant"),
+        ({**FIXED, "second": "frequency"}, "got 3: set batch_size=null, or is second=batch meant"),
+        ({**FIXED, "form": "free"}, "n_frames and batch_size: .* 4 and 3: set n_frames=null batch_size=null, or is"),
         ({"teacher_fusion": "fixed"}, "teacher_fusion: expected one of frozen, trained, got fixed"),
     ],
 )
@@ -278,11 +281,12 @@ def test_other_pairs_than_those_of_the_sets_are_an_error() -> None:
 
 
 def test_other_frames_or_items_than_fixed_was_made_for_are_errors() -> None:
-    built = build(**FIXED)
-    with pytest.raises(ValueError, match="n_frames: expected 4, got 2: set n_frames=2, or form=free"):
+    built, free = build(**FIXED), "or form=free n_frames=null batch_size=null"
+    with pytest.raises(ValueError, match=f"n_frames: expected 4, got 2: set n_frames=2, {free}"):
         value(built, {name: tap[..., :2] for name, tap in features().items()})
-    with pytest.raises(ValueError, match="batch_size: expected 3, got 2: set batch_size=2, or form=free"):
+    with pytest.raises(ValueError, match=f"batch_size: expected 3, got 2: set batch_size=2, {free}"):
         value(built, features(2))
+    value(build(**{**FIXED, "form": "free", "n_frames": None, "batch_size": None}), features(2))
 
 
 def test_a_config_says_sets_as_lists_of_taps() -> None:

@@ -6,14 +6,14 @@ import numpy as np
 import pytest
 import torch
 
-from arrayse.kd.set_fusion import FusionStep, SetFusion
+from arrayse.kd.set_fusion import SetFusion
 from tests.kd_cases import feature
 from tests.slow_calibration import double, slow_set, slow_step
 
 
 @pytest.mark.parametrize("n_freqs", [1, 3, 5, 8])
 def test_a_step_equals_the_slow_reference_for_residuals_of_any_frequencies(n_freqs: int) -> None:
-    step = double(FusionStep(3, 4))
+    step = double(SetFusion([1, 3], 4).steps[0])
     layer = feature(3, 0)
     residual = torch.randn(2, 4, n_freqs, 4, generator=torch.Generator().manual_seed(2), dtype=torch.float64)
     expected = [slow_step(step, a, b) for a, b in zip(layer.numpy(), residual.numpy(), strict=True)]

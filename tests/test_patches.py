@@ -217,6 +217,13 @@ def test_the_page_shows_every_scene_and_term(student: Path, tmp_path: Path) -> N
     assert re.findall(r"valid-00000\d at [−\d.]+ dB SNR · \w+", page.text)[4].endswith("dfkd")
     assert len(re.findall(r"selects \d+(?:\.\d)? % of the bins", page.text)) == 2 * 4
     assert not re.search(r"(?:src|href)=\"(?!data:|#)", text)
+    for told in (
+        *("dispatch(magnitude; top 80 % of patches of 20 bins)", "dispatch(mask; top 50 % of patches of 10 bins)"),
+        "dispatch(dfkd; top 80 % of patches of 10 bins in the low band, 40 above)",
+        "dispatch(lin; patches of 10 bins, if the teacher is ahead)",
+        "(β = 0.5, crossover absolute)",
+    ):
+        assert page.text.count(told) == 1
     ids = re.findall(r'\bid="([^"]+)"', text)
     assert len(ids) == len(set(ids))
     assert len(re.findall("<h2", draw_patches(student, 1, tmp_path / "one.html").read_text())) == 2

@@ -11,9 +11,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
-from arrayse.models import NETS, Enhancer
+from arrayse.models import NETS, Enhancer, build_enhancer
 from arrayse.models import enhancer as module
-from tests.tiny import NETWORKS, network, waves
+from tests.tiny import NETWORKS, network, network_description, waves
 
 RATE = 16000
 HEARD = pytest.mark.parametrize(("mics", "ref_mic"), [([2], 2), ([3, 1, 4], 1)])
@@ -21,6 +21,16 @@ STREAMS = [kind for kind in NETWORKS if network(kind).causal]
 OTHERS = [kind for kind in NETWORKS if kind not in STREAMS]
 EVERY = pytest.mark.parametrize("kind", NETWORKS)
 CAUSAL = pytest.mark.parametrize("kind", STREAMS)
+
+SPECTRAL = pytest.mark.parametrize("kind", [kind for kind in STREAMS if NETS[NETWORKS[kind]["name"]].domain != "time"])
+SLANTED = {"n_fft": 64, "win_length": 60, "hop_length": 8, "window": "asymmetric", "synthesis_length": 24}
+
+
+def slanted(kind: str, mics: list[int], ref_mic: int) -> Enhancer:
+    """The network with its weights behind asymmetric windows."""
+    built = build_enhancer(**{**network_description(kind, mics, ref_mic), "stft": SLANTED})
+    built.load_state_dict(network(kind, mics, ref_mic).state_dict())
+    return built.eval()
 
 
 def streamed(net: Enhancer, wave: Tensor, sizes: list[int]) -> Tensor:
@@ -57,6 +67,20 @@ def test_pushed_blocks_of_any_size_equal_forward(
 
 
 @HEARD
+@SPECTRAL
+@given(sizes=st.lists(st.integers(1, 9), min_size=1, max_size=6), n_samples=st.integers(1, 500))
+@settings(max_examples=4)
+def test_streams_through_asymmetric_windows_equal_forward(
+    kind: str, mics: list[int], ref_mic: int, sizes: list[int], n_samples: int
+) -> None:
+    net, wave = slanted(kind, mics, ref_mic), waves(2, 5, n_samples)
+    with torch.no_grad():
+        expected = net(wave).wave
+    torch.testing.assert_close(streamed(net, wave, sizes), expected, rtol=0, atol=1e-5)
+    np.testing.assert_allclose(net.enhance(wave[1].numpy(), RATE), expected[1].numpy(), rtol=0, atol=1e-5)
+
+
+@HEARD
 @EVERY
 @pytest.mark.parametrize("n_samples", [1, 700])
 def test_enhance_equals_forward(
@@ -79,7 +103,19 @@ def test_the_latency_is_exact(kind: str, mics: list[int], ref_mic: int) -> None:
 
     Windows begin with weights near 0, which hide the first two samples.
     """
-    net, places = network(kind, mics, ref_mic), torch.arange(480, 480 + 16)
+    assert_latency(network(kind, mics, ref_mic))
+
+
+@HEARD
+@SPECTRAL
+def test_the_latency_of_asymmetric_windows_is_what_they_give_back(kind: str, mics: list[int], ref_mic: int) -> None:
+    net = slanted(kind, mics, ref_mic)
+    assert net.latency_samples == 24 + 8 * net.net.lookahead_frames
+    assert_latency(net)
+
+
+def assert_latency(net: Enhancer) -> None:
+    places = torch.arange(480, 480 + 16)
     wave = waves(1, 5, 960).repeat(len(places) + 1, 1, 1)
     wave[torch.arange(len(places)), :, places] += 10.0
     with torch.no_grad():

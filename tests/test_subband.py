@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from itertools import pairwise
 from typing import Any
 
@@ -10,9 +11,10 @@ import torch
 from torch import Tensor
 from torch.utils.flop_counter import FlopCounterMode
 
+from arrayse.frontend.bands import Split
 from arrayse.losses import MagnitudeMse, magnitude_of
 from arrayse.models.magnitude_mask import MASK_RANGE, MIN_MAGNITUDE, magnitude_mask
-from arrayse.models.subband import PART_LIMIT, SubBandLSTM
+from arrayse.models.subband import PART_LIMIT, SubBandLSTM, edges_for
 from arrayse.taps import Taps
 
 CPU = torch.device("cpu")
@@ -273,5 +275,23 @@ def test_what_cannot_be_built_or_heard_is_refused() -> None:
         tiny(outputs=3)
     with pytest.raises(ValueError, match="n_bands: expected at most 9 uniform bands"):
         tiny(n_bands=10)
+    with pytest.raises(ValueError, match=r"split: expected one of uniform, bark, got mel$"):
+        tiny(split="mel")
     with pytest.raises(ValueError, match="features: expected 9 frequencies, got 8"):
         tiny()(inputs()[:, :, :8], Taps())
+
+
+@pytest.mark.parametrize("split", ["uniform", "bark"])
+@pytest.mark.parametrize("neighbours", [0, 1, 2, 8, 15])
+@pytest.mark.parametrize("too_many", [66, 300])
+def test_the_advice_on_bands_and_neighbours_is_the_most_that_can_be_built(
+    split: Split, neighbours: int, too_many: int
+) -> None:
+    with pytest.raises(ValueError, match=r"neighbours=\d+ leaves room for n_bands=\d+ at most") as told:
+        edges_for(65, too_many, split, 16000, neighbours)
+    most = int(re.findall(r"n_bands=(\d+) at most", str(told.value))[0])
+    edges = edges_for(65, most, split, 16000, neighbours)
+    assert min(end - first for first, end in pairwise(edges)) > neighbours
+    for n_bands in range(most + 1, 66):
+        with pytest.raises(ValueError, match=f"leaves room for n_bands={most} at most"):
+            edges_for(65, n_bands, split, 16000, neighbours)

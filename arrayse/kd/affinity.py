@@ -37,5 +37,5 @@ def probabilities(rows: Tensor) -> Tensor:
 
 
 def symmetric_divergence(student: Tensor, teacher: Tensor) -> Tensor:
-    """Σ (p_T − p_S)(log p_T − log p_S) over the last axis: (…, row) twice → (…)."""
+    """Σ (P_T − P_S)(log P_T − log P_S) over the last axis: (…, row) twice → (…)."""
     return ((teacher - student) * (teacher.log() - student.log())).sum(dim=-1)

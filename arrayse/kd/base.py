@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import Any, ClassVar, Literal, NamedTuple, get_args
 
-import torch
 from torch import Tensor, nn
 
 from arrayse.kd.views import WHOLE, View
@@ -71,7 +70,7 @@ class DistillationLoss(nn.Module):
         return [(tap, tap) for tap in cls.taps]
 
     def formula(self) -> str:
-        """What it computes in this form."""
+        """What it computes in this form, with the settings that the formula leaves open."""
         return self.formulas[self.form]
 
     def histograms(self) -> dict[str, list[int]]:
@@ -124,18 +123,6 @@ def difference(student: Tensor, teacher: Tensor) -> Tensor:
         expected, got = tuple(teacher.shape), tuple(student.shape)
         raise ValueError(f"pairs: expected features of the shape {expected} as the teacher's, got {got}")
     return student - teacher
-
-
-def modulus(parts: Tensor) -> Tensor:
-    """Absolute values of complex numbers, with a gradient of 0, not NaN, at 0.
-
-    Args:
-        parts: (batch, 2·channel, freq, frame), real parts before imaginary ones.
-
-    Returns:
-        (batch, channel, freq, frame).
-    """
-    return torch.linalg.vector_norm(torch.stack(parts.chunk(2, dim=1)), dim=0)
 
 
 def spread(teacher: Tensor) -> Tensor:

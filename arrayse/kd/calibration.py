@@ -41,9 +41,8 @@ class GramMlp(nn.Module):
         """
         if rows.shape[1] != self.size:
             got = rows.shape[1]
-            raise ValueError(
-                f"{self.name}: expected {self.size}, got {got}: set {self.name}={got}, or form=free, which takes any"
-            )
+            free = "form=free n_frames=null batch_size=null, which takes any"
+            raise ValueError(f"{self.name}: expected {self.size}, got {got}: set {self.name}={got}, or {free}")
         return unit_rows(self.mlp(rows @ rows.transpose(1, 2)))
 
 

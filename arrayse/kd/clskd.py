@@ -15,12 +15,12 @@ from arrayse.kd.views import rows
 
 
 class Clskd(DistillationLoss):
-    """mean of Σ_j (p_T − p_S)(log p_T − log p_S), p_ij ∝ (cos_ij + 1)/2 between items i, j in a frame.
+    """mean of Σ_j (P_T − P_S)(log P_T − log P_S), P_ij ∝ (cos_ij + 1)/2 between items i, j in a frame.
 
     Cheng et al., "Cross-layer similarity knowledge distillation for speech enhancement", Interspeech 2022.
 
-    cos_ij compares two items of the batch in one frame, all its channels and frequencies; a row of p sums to 1.
-    p_S is of the student's layer, p_T of what an attention-based fusion (:mod:`arrayse.kd.fusion`) makes of the
+    cos_ij compares two items of the batch in one frame, all its channels and frequencies; a row of P sums to 1.
+    P_S is of the student's layer, P_T of what an attention-based fusion (:mod:`arrayse.kd.fusion`) makes of the
     teacher's layers. So far the paper. Our reconstruction: the fusion goes from the deepest layer to the first, and
     each result is compared with the student's layer in the same place; mean over layers, frames and items;
     (cos + 1)/2 of 1e-6 at least.
@@ -38,7 +38,7 @@ class Clskd(DistillationLoss):
     """
 
     formulas: ClassVar[dict[str, str]] = {
-        "": "mean of Σ_j (p_T − p_S)(log p_T − log p_S), p_ij ∝ (cos_ij + 1)/2 of the items i, j of a batch in a frame"
+        "": "mean of Σ_j (P_T − P_S)(log P_T − log P_S), P_ij ∝ (cos_ij + 1)/2 of the items i, j of a batch in a frame"
     }
     paper = "Cheng et al. 2022, Interspeech"
     taps = ("freq_lstm", "time_lstm")

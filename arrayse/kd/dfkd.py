@@ -9,7 +9,7 @@ from annotated_types import Ge, Le
 from torch import Tensor
 
 from arrayse.kd.base import Pair, check_choice
-from arrayse.kd.estimates import Band, EstimateLoss, Patches, Region
+from arrayse.kd.estimates import HOP_LENGTH, N_FFT, Band, EstimateLoss, FftLength, HopLength, Patches, Region
 
 Crossover = Literal["cumulative", "absolute", "fixed"]
 
@@ -63,8 +63,8 @@ class Dfkd(EstimateLoss):
         beta: Annotated[float, Ge(0), Le(1)] = 0.5,
         crossover: Crossover = "cumulative",
         fixed_bin: Annotated[int, Ge(0)] | None = None,
-        n_fft: Annotated[int, Ge(4)] = 512,
-        hop_length: Annotated[int, Ge(1)] = 128,
+        n_fft: FftLength = N_FFT,
+        hop_length: HopLength = HOP_LENGTH,
     ) -> None:
         super().__init__(pairs, n_fft, hop_length)
         check_choice("crossover", crossover, Crossover)
@@ -77,6 +77,11 @@ class Dfkd(EstimateLoss):
             raise ValueError(f"fixed_bin: expected 0 to {self.stft.n_freqs - 1} for n_fft {n_fft}, got {fixed_bin}")
         self.beta, self.crossover, self.fixed_bin = beta, crossover, fixed_bin
         self.register_buffer("crossovers", torch.zeros(self.stft.n_freqs, dtype=torch.int64))
+
+    def formula(self) -> str:
+        """See :meth:`DistillationLoss.formula`: with β and how the bands are split."""
+        where = f"at bin {self.fixed_bin}" if self.crossover == "fixed" else self.crossover
+        return f"{super().formula()} (β = {self.beta:g}, crossover {where})"
 
     def height(self, region: Region) -> int:
         """See :meth:`EstimateLoss.height`."""

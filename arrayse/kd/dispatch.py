@@ -121,6 +121,15 @@ class Dispatch(DistillationLoss):
             for region in inner.regions:
                 self._patches(region, inner.height(region))
 
+    def formula(self) -> str:
+        """See :meth:`DistillationLoss.formula`: around which loss, and in which patches."""
+        name = next(name for name, kind in INNER.items() if isinstance(self.inner, kind))
+        patches = f"patches of {self._heights()}"
+        which = (
+            f"top {100 * self.k:g} % of {patches}" if self.form == "top_k" else f"{patches}, if the teacher is ahead"
+        )
+        return f"dispatch({name}; {which}) = {super().formula()}; inner = {self.inner.formula()}"
+
     @classmethod
     def default_pairs(cls, arguments: dict[str, Any]) -> list[tuple[str, str]]:
         """Those of the inner loss; around one that is a mean over bins also the estimated spectra."""
@@ -154,6 +163,14 @@ class Dispatch(DistillationLoss):
     def reset_histograms(self) -> None:
         """Counts from nothing again."""
         self.inner.reset_histograms()
+
+    def _heights(self) -> str:
+        """How high the patches are, for people."""
+        if not self.mssp:
+            return f"{self.sizes['n_bins']} bins"
+        has_bands = isinstance(self.inner, EstimateLoss) and len(self.inner.regions) > 1
+        where = "in the low band" if has_bands else f"below bin {self.sizes['split_bin']}"
+        return f"{self.sizes['low_bins']} bins {where}, {self.sizes['high_bins']} above"
 
     def _spectrum(self, views: list[Tensor]) -> Tensor:
         """Complex (batch, freq, frame), of the wave or of a tap of real and imaginary parts."""
@@ -208,10 +225,13 @@ def _sizes(given: dict[str, int | None], mssp: bool, has_bands: bool) -> dict[st
         ValueError: one that nothing uses.
     """
     used = ["low_bins", "high_bins", *([] if has_bands else ["split_bin"])] if mssp else ["n_bins"]
-    for name, size in given.items():
-        if size is not None and name not in used:
-            how = f"mssp={str(mssp).lower()}" + (" around a loss with bands" if has_bands else "")
-            raise ValueError(f"{name}: expected none with {how}, which uses {', '.join(used)}, got {size}")
+    unused = {name: size for name, size in given.items() if size is not None and name not in used}
+    if unused:
+        how = f"mssp={str(mssp).lower()}" + (" around a loss with bands" if has_bands else "")
+        got, null = ", ".join(map(str, unused.values())), " ".join(f"{name}=null" for name in unused)
+        raise ValueError(
+            f"{', '.join(unused)}: expected none with {how}, which uses {', '.join(used)}, got {got}: set {null}"
+        )
     return {name: SIZES[name] if size is None else size for name, size in given.items()}
 
 

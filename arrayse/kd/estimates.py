@@ -15,6 +15,11 @@ from arrayse.kd.base import DistillationLoss, Pair, check_same_place, whole_view
 
 Region = Literal["all", "low", "high"]
 
+FftLength = Annotated[int, Ge(4)]
+HopLength = Annotated[int, Ge(1)]
+N_FFT, HOP_LENGTH = 512, 128
+"""Of the transform of a loss, unless it is told otherwise."""
+
 
 class Band(NamedTuple):
     """Bins that a loss treats alike.
@@ -91,9 +96,7 @@ class EstimateLoss(DistillationLoss):
     taps = ("wave",)
     regions: ClassVar[tuple[Region, ...]]
 
-    def __init__(
-        self, pairs: list[Pair], n_fft: Annotated[int, Ge(4)] = 512, hop_length: Annotated[int, Ge(1)] = 128
-    ) -> None:
+    def __init__(self, pairs: list[Pair], n_fft: FftLength = N_FFT, hop_length: HopLength = HOP_LENGTH) -> None:
         super().__init__()
         if len(pairs) != 1 or (pairs[0].student, pairs[0].teacher) != (1, 1):
             got = ", ".join(f"{pair.student} and {pair.teacher}" for pair in pairs)

@@ -25,6 +25,9 @@ DPDCRN_SETS: Sets = {
 }
 """Those of the paper: DPDCRN with one dual-path layer as student, with four as teacher."""
 
+OF_SIZES = {"n_frames": ("form=fixed",), "batch_size": ("form=fixed", "second=batch")}
+"""The settings that a size is for."""
+
 
 def pairs_of(sets: Sets) -> list[tuple[str, str]]:
     """Every tap of the student with every tap of the teacher (the inner loop), set by set.
@@ -108,14 +111,13 @@ class I2sTfckd(DistillationLoss):
             raise ValueError(f"pairs: expected {len(pairs_of(sets))} for the sets {told}, got {len(pairs)}")
         if fusion_channels < 1:
             raise ValueError(f"fusion_channels: expected 1 or more, got {fusion_channels}")
-        frames = _size("n_frames", n_frames, 1, form == "fixed")
-        items = _size("batch_size", batch_size, 2, form == "fixed" and second == "batch")
+        _check_sizes(form, second, n_frames, batch_size)
         self.form, self.views = form, whole_views(len(pairs))
         if second == "batch":
-            self.min_items = items or 2
+            self.min_items = batch_size or 2
         self.places = _places(sets)
-        self.intra = nn.ModuleList(Calibration(len(s), len(t), second, frames, items) for s, t in self.places)
-        self.inter = Calibration(len(sets), len(sets), second, frames, items)
+        self.intra = nn.ModuleList(Calibration(len(s), len(t), second, n_frames, batch_size) for s, t in self.places)
+        self.inter = Calibration(len(sets), len(sets), second, n_frames, batch_size)
         of_student = [[pairs[number].student for number in numbers] for numbers, _ in self.places]
         of_teacher = [[pairs[number].teacher for number in numbers] for _, numbers in self.places]
         self.student_fusions = nn.ModuleList(SetFusion(widths, fusion_channels) for widths in of_student)
@@ -154,10 +156,18 @@ def _places(sets: Sets) -> list[tuple[list[int], list[int]]]:
     return places
 
 
-def _size(name: str, got: int | None, least: int, is_used: bool) -> int | None:
-    """A size of MLPs, which has to be given where there are any, and only there."""
-    if is_used and (got is None or got < least):
-        raise ValueError(f"{name}: expected {least} or more for form=fixed, got {got}")
-    if got is not None and not is_used:
-        raise ValueError(f"{name}: expected none, since form and second need none, got {got}: is form=fixed meant?")
-    return got
+def _check_sizes(form: str, second: str, n_frames: int | None, batch_size: int | None) -> None:
+    """Raises ValueError unless the sizes of MLPs are given where there are MLPs, and only there."""
+    here, sizes = {f"form={form}", f"second={second}"}, {"n_frames": n_frames, "batch_size": batch_size}
+    unused = [name for name, size in sizes.items() if size is not None and not here.issuperset(OF_SIZES[name])]
+    if unused:
+        missing = [setting for setting in OF_SIZES[unused[-1]] if setting not in here]
+        got, null = " and ".join(str(sizes[name]) for name in unused), " ".join(f"{name}=null" for name in unused)
+        wanted = f"{' and '.join(unused)}: expected none with form={form} second={second}"
+        raise ValueError(f"{wanted}, got {got}: set {null}, or is {' '.join(missing)} meant?")
+    for name, what, least in (("n_frames", "frames", 1), ("batch_size", "items", 2)):
+        size, settings = sizes[name], OF_SIZES[name]
+        if size is None and here.issuperset(settings):
+            raise ValueError(f"{name}: expected a number of {what} for {' '.join(settings)}, got none")
+        if size is not None and size < least:
+            raise ValueError(f"{name}: expected {least} or more, got {size}")

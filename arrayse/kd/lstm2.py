@@ -14,10 +14,7 @@ class Lstm2(GramLoss):
     Metzger, Ohlenbusch, Rollwage, Doclo, "Comparison of Knowledge Distillation Methods for Low-complexity
     Multi-microphone Speech Enhancement using the FT-JNF Architecture", arXiv 2507.19208 (2025).
 
-    ``paper`` is that: the Grams are not normalised, mix the utterances of a batch, and grow with the widths
-    of the layers. ``normalised`` (ours): cosine Grams of each utterance over time and over frequency, mean
-    squared difference over the variance of the teacher's, mean over the flows and the items. Arguments as in
-    :class:`arrayse.kd.similarity.GramLoss`.
+    The forms and the arguments are those of :class:`arrayse.kd.similarity.GramLoss`.
     """
 
     paper = "Metzger et al. 2025, arXiv 2507.19208"

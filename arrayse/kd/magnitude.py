@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Annotated, ClassVar, Literal
+from typing import ClassVar, Literal
 
-from annotated_types import Ge
 from torch import Tensor
 
 from arrayse.kd.base import Pair, check_choice
-from arrayse.kd.estimates import Band, EstimateLoss, Patches, whole_band
+from arrayse.kd.estimates import HOP_LENGTH, N_FFT, Band, EstimateLoss, FftLength, HopLength, Patches, whole_band
 
 Power = Literal["l1", "l2"]
 
@@ -38,8 +37,8 @@ class Magnitude(EstimateLoss):
         self,
         pairs: list[Pair],
         power: Power = "l2",
-        n_fft: Annotated[int, Ge(4)] = 512,
-        hop_length: Annotated[int, Ge(1)] = 128,
+        n_fft: FftLength = N_FFT,
+        hop_length: HopLength = HOP_LENGTH,
     ) -> None:
         super().__init__(pairs, n_fft, hop_length)
         check_choice("power", power, Power)

@@ -6,17 +6,8 @@ from typing import ClassVar
 
 from torch import Tensor
 
-from arrayse.kd.base import (
-    MIN_SPREAD,
-    Form,
-    MapLoss,
-    Pair,
-    adapter,
-    check_choice,
-    difference,
-    modulus,
-    whole_views,
-)
+from arrayse.frontend.modulus import modulus
+from arrayse.kd.base import MIN_SPREAD, Form, MapLoss, Pair, adapter, check_choice, difference, whole_views
 
 
 class Mask(MapLoss):

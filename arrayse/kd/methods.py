@@ -37,6 +37,38 @@ METHODS: dict[str, type[DistillationLoss]] = {
     "i2s_tfckd": I2sTfckd,
 }
 
+SYMBOLS: dict[str, str] = {
+    "S": "of the student; alone: the spectrum of its estimate",
+    "T": "of the teacher; alone: the spectrum of its estimate",
+    "M": "masks",
+    "Z": "linear outputs, before the bound of the masks",
+    "F": "features: outputs of a layer",
+    "G": "Gram: products of all pairs of rows, or their cosines",
+    "U": "rows of the F-LSTM's output",
+    "V": "rows of the T-LSTM's output",
+    "ᵀ": "transposed",
+    "P": "similarities of a row to all rows, as probabilities",
+    "cos": "cosine: 1 where the directions are equal",
+    "low": "band below the crossover",
+    "high": "band above the crossover",
+    "α": "how much a layer of the student learns from a layer of the teacher, a softmax",
+    "β": "share of the direction in the high band",
+    "φ": "trained 1×1 convolution, from the student's channels to the teacher's",
+    "i": "row: an item of the batch; or a layer of the student",
+    "j": "row: another item of the batch; or a layer of the teacher",
+    "p": "patch: some neighbouring bins of a frame",
+    "k": "share of the patches",
+    "E": "distance of an estimate from the clean target, within a patch",
+    "inner": "the loss that it is wrapped around",
+    "mean": "over bins or rows, frames and items, unless it says of what",
+    "var": "variance",
+    "log": "natural logarithm",
+    "|·|": "absolute value, or modulus",
+    "Σ": "sum",
+    "∝": "proportional to",
+}
+"""What the symbols of the formulas mean, in all of them; one after an underscore is an index."""
+
 WRAPPED = tuple(INNER)
 """Losses that another one can be wrapped around."""
 

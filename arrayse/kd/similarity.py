@@ -17,7 +17,10 @@ MIN_VARIANCE = 1e-2
 class GramLoss(DistillationLoss):
     """The distance of the Grams of one tap: what ``lstm1`` and ``lstm2`` share.
 
-    Subclasses say which tap they compare and which flow (``paper_flow``) their paper form has.
+    Subclasses say which tap they compare and which flow (``paper_flow``) their paper form has. ``paper``: its Grams
+    are not normalised, mix the utterances of a batch, and grow with the widths of the layers. ``normalised`` (ours):
+    cosine Grams of each utterance over time and over frequency, mean squared difference over the variance of the
+    teacher's, mean over the flows and the items.
 
     Args:
         pairs: channels of the student's and the teacher's tap; any, the Grams do not know them.

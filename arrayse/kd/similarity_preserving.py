@@ -12,7 +12,7 @@ from arrayse.kd.views import unit_rows
 
 
 class SimilarityPreserving(DistillationLoss):
-    """Σ over taps of ‖G_T − G_S‖_F² / B², G the Gram of the batch's items with unit rows.
+    """Σ over taps of mean(G_S − G_T)² = ‖G_S − G_T‖_F² / B², G the Gram of the B items of a batch with unit rows.
 
     Tung, Mori, "Similarity-Preserving Knowledge Distillation", ICCV 2019.
 
@@ -25,7 +25,7 @@ class SimilarityPreserving(DistillationLoss):
     """
 
     formulas: ClassVar[dict[str, str]] = {
-        "": "Σ over taps of ‖G_T − G_S‖_F² / B², G the Gram of the B items of a batch, rows normalised"
+        "": "Σ over taps of mean(G_S − G_T)², G the Gram of the items of a batch, its rows of norm 1"
     }
     paper = "Tung, Mori 2019, ICCV"
     taps = ("time_lstm",)

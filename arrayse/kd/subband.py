@@ -6,11 +6,12 @@ from typing import ClassVar
 
 from torch import Tensor
 
-from arrayse.kd.base import MapLoss, Pair, check_same_place, difference, modulus, whole_views
+from arrayse.frontend.modulus import modulus
+from arrayse.kd.base import MapLoss, Pair, check_same_place, difference, whole_views
 
 
 class SubBand(MapLoss):
-    """mean(|Ŝ_S| − |Ŝ_T|)² over bins and frames of the estimated spectra.
+    """mean(|S| − |T|)² over bins and frames of the estimated spectra.
 
     Hao et al., "Sub-band Knowledge Distillation Framework for Speech Enhancement", Interspeech 2020 (arXiv
     2005.14435): an elite teacher for each band, one general student for all. Bands do not overlap and cover the
@@ -29,7 +30,9 @@ class SubBand(MapLoss):
     """
 
     paper = "Hao et al. 2020, arXiv 2005.14435"
-    formulas: ClassVar[dict[str, str]] = {"": "mean_f (|Ŝ_f| − sg|T_f|)²"}
+    formulas: ClassVar[dict[str, str]] = {
+        "": "mean(|S| − |T|)² over all bins, T by the teacher of the band that a bin lies in"
+    }
     taps = ("spec",)
 
     def __init__(self, pairs: list[Pair]) -> None:

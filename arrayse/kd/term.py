@@ -56,7 +56,11 @@ def build_term(
         ValueError: a tap that does not exist, a wrong number of pairs, taps that lie in different time-frequency grids,
             or what the method refuses.
     """
-    method, usual = method_of(loss), method_of(loss).default_pairs(loss)
+    method = method_of(loss)
+    try:
+        usual = method.default_pairs(loss)
+    except ValueError as error:
+        raise ValueError(f"{name} {error}") from None
     pairs = usual if pairs is None else pairs
     if not pairs or (len(pairs) != len(usual) and not method.any_number):
         number = "at least one" if method.any_number else str(len(usual))

@@ -101,30 +101,17 @@ def _check_names(names: Sequence[str]) -> None:
         raise ValueError(f"metric: expected one of {', '.join(METRICS)}, got {', '.join(map(str, unknown))}")
 
 
+def _of(function: Callable[..., Score], *names: str) -> Callable[[Utterance], Score]:
+    """A function of some attributes of an utterance and its sample rate as one of the utterance."""
+
+    def compute(utterance: Utterance) -> Score:
+        return function(*(getattr(utterance, name) for name in names), utterance.sample_rate)
+
+    return compute
+
+
 def _of_pair(function: Callable[[np.ndarray, np.ndarray, int], Score]) -> Callable[[Utterance], Score]:
-    """A function of estimate and target as one of utterances that have a target."""
-
-    def compute(utterance: Utterance) -> Score:
-        assert utterance.target is not None
-        return function(utterance.estimate, utterance.target, utterance.sample_rate)
-
-    return compute
-
-
-def _of_stems(function: Callable[[Stems, int], Score]) -> Callable[[Utterance], Score]:
-    """A function of stems as one of utterances that have them."""
-
-    def compute(utterance: Utterance) -> Score:
-        assert utterance.stems is not None
-        return function(utterance.stems, utterance.sample_rate)
-
-    return compute
-
-
-def _improvement(utterance: Utterance) -> Score:
-    assert utterance.target is not None
-    assert utterance.noisy is not None
-    return si_sdr_improvement(utterance.estimate, utterance.target, utterance.noisy, utterance.sample_rate)
+    return _of(function, "estimate", "target")
 
 
 def _pesq(recommendation: str, caveat: str) -> str:
@@ -168,7 +155,7 @@ METRICS: dict[str, Metric] = {
         Metric("si_sdr", _of_pair(si_sdr), _ratio("zero-mean, in dB"), unit="dB"),
         Metric(
             "si_sdr_improvement",
-            _improvement,
+            _of(si_sdr_improvement, "estimate", "target", "noisy"),
             _ratio("SI-SDR less that of the noisy input, in dB"),
             needs=("target", "noisy"),
             unit="dB",
@@ -177,14 +164,14 @@ METRICS: dict[str, Metric] = {
         Metric("log_spectral_distance", _of_pair(log_spectral_distance), _own(_LSD), unit="dB", higher_is_better=False),
         Metric(
             "noise_reduction",
-            _of_stems(noise_reduction),
+            _of(noise_reduction, "stems"),
             _ratio("noise before over noise after the system, in dB, shadow-filtered"),
             needs=("stems",),
             unit="dB",
         ),
         Metric(
             "speech_distortion",
-            _of_stems(speech_distortion),
+            _of(speech_distortion, "stems"),
             _ratio("speech-distortion index in dB, shadow-filtered, gain not forgiven"),
             needs=("stems",),
             unit="dB",

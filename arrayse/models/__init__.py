@@ -81,4 +81,9 @@ def build_enhancer(
             raise ValueError(f"features: expected none for {name}, which hears waves, got {', '.join(features)}")
         return TimeDomainEnhancer(network, transform, geometry, mics, ref_mic, sample_rate)
     front_end = Features(sample_rate / transform.hop_length, **features)
+    if front_end.norm == "segment" and getattr(network, "needs_spectrum", False):
+        raise ValueError(
+            f"features.norm: expected recursive or none for masks of {name} that are made from the spectrum itself, "
+            "got segment, which subtracts a mean"
+        )
     return SpectralEnhancer(network, transform, front_end, geometry, mics, ref_mic, sample_rate)

@@ -13,6 +13,12 @@ MIN_POWER = 1e-30
 """Power of a bin, or of a mask, under which its phase counts as 0; also keeps gradients finite."""
 
 
+def tanh_bounded(raw: Tensor) -> Tensor:
+    """Complex numbers with their phase and the tanh of their modulus: (batch, 2, freq, frame) → the same shape."""
+    modulus = raw.square().sum(dim=1, keepdim=True).clamp_min(MIN_POWER).sqrt()
+    return raw * (torch.tanh(modulus) / modulus)
+
+
 def mask_parts(raw: Tensor, mode: MaskMode, ref: Tensor) -> Tensor:
     """Mask in the sense of the modes of DCCRN, for the spectrum Y of the reference microphone.
 
@@ -33,8 +39,7 @@ def mask_parts(raw: Tensor, mode: MaskMode, ref: Tensor) -> Tensor:
     if mode == "C":
         return raw
     if mode == "E":
-        modulus = raw.square().sum(dim=1, keepdim=True).clamp_min(MIN_POWER).sqrt()
-        return raw * (torch.tanh(modulus) / modulus)
+        return tanh_bounded(raw)
     real, imag = ref.chunk(2, dim=1)
     power = (real.square() + imag.square()).clamp_min(MIN_POWER)
     mean, half = raw.mean(dim=1, keepdim=True), (raw[:, :1] - raw[:, 1:]) / 2

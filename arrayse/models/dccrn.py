@@ -43,13 +43,12 @@ class DCCRN(nn.Module):
 
     Hu et al., "DCCRN: Deep Complex Convolution Recurrent Network for Phase-Aware Speech Enhancement", Interspeech
     2020; the defaults are DCCRN-CL. The bin at 0 Hz is left out and its mask is 0. For the masks see
-    :func:`arrayse.models.complex_mask.mask_parts`; ``R`` needs features with the phase of the spectrum.
+    :func:`arrayse.models.complex_mask.mask_parts`; ``R`` needs the phase of the spectrum: features without a mean.
 
     Encoder layers see the frame before and the present one, decoder layers as published the present one and the next:
     6 frames of look-ahead. With a smaller ``lookahead_frames`` only the last so many decoder layers look ahead and the
     others see the frame before instead; the number of parameters stays. Steps equal :meth:`forward` in eval mode only:
-    in training the batch norm takes its statistics from all frames of a call, also from
-    the zeros that :meth:`forward` adds.
+    in training the batch norm takes its statistics from all frames of a call, also the zeros that :meth:`forward` adds.
 
     Args:
         n_mics: microphones that the network hears; the mask is for the reference.
@@ -86,7 +85,7 @@ class DCCRN(nn.Module):
         _check_arguments(n_mics, ref_channel, mask, batch_norm)
         _check_sizes(n_freqs, channels, lstm_hidden, n_lstm_layers, lookahead_frames)
         self.n_mics, self.n_freqs, self.ref_channel = n_mics, n_freqs, ref_channel
-        self.mask, self.lookahead_frames = mask, lookahead_frames
+        self.mask, self.lookahead_frames, self.needs_spectrum = mask, lookahead_frames, mask == "R"
         n_layers = self.n_layers = len(channels)
         self.channels = [2 * n_mics, *channels]  # that enter encoder layer i
         self.decoder_channels = [*channels[-2::-1], 2]  # that leave decoder layer i
@@ -294,6 +293,8 @@ def _check_sizes(
     _require("channels", bool(channels) and all(n > 0 and n % 2 == 0 for n in channels), even, channels)
     _require("lstm_hidden", lstm_hidden > 0 and lstm_hidden % 2 == 0, even, lstm_hidden)
     _require("n_lstm_layers", n_lstm_layers >= 1, "at least 1", n_lstm_layers)
-    _require("lookahead_frames", 0 <= lookahead_frames <= n_layers, f"0 to {n_layers}, one per layer", lookahead_frames)
+    hint = f": set lookahead_frames={n_layers}" if lookahead_frames > n_layers else ""
+    wanted, fits = f"0 to {n_layers}, one per layer of channels", 0 <= lookahead_frames <= n_layers
+    _require("lookahead_frames", fits, wanted, f"{lookahead_frames}{hint}")
     fewest = 1 + 2**n_layers
     _require("n_freqs", n_freqs >= fewest, f"at least {fewest}, which {n_layers} layers can halve", n_freqs)

@@ -6,6 +6,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from arrayse.models.attention import BandedAttention
+
 DENSE_DEPTH = 4
 """Convolutions of a dense block; the last one reaches 8 frames back, all together 15."""
 
@@ -81,58 +83,6 @@ class DilatedDenseBlock(nn.Module):
     def macs(self, n_freqs: int, n_frames: int) -> int:
         """Multiply-accumulates for one item."""
         return n_freqs * n_frames * sum(p.numel() for p in self.convs.parameters() if p.ndim == 4)
-
-
-class BandedAttention(nn.Module):
-    """Multi-head self-attention over whole sequences, or over a limited past.
-
-    Args:
-        n_channels: channels in and out.
-        n_heads: must divide n_channels.
-    """
-
-    def __init__(self, n_channels: int, n_heads: int) -> None:
-        super().__init__()
-        self.n_channels, self.n_heads = n_channels, n_heads
-        self.attention_in = nn.Linear(n_channels, 3 * n_channels)
-        self.attention_out = nn.Linear(n_channels, n_channels)
-
-    def forward(self, x: Tensor) -> Tensor:
-        """(sequence, position, channel) → the same shape; every position sees all of its sequence."""
-        query, known = self._projected(x)
-        return self.attention_out(self._attend(query, known, None))
-
-    def stream(self, x: Tensor, past: Tensor, valid: Tensor) -> tuple[Tensor, Tensor]:
-        """Every position sees itself and as many before it as the state holds.
-
-        The queries come in blocks of that many, so that cost and memory grow with the length and not its square.
-
-        Args:
-            x: (sequence, frame, channel).
-            past: keys and values (sequence, n_past, 2·channel) of the frames before.
-            valid: (n_past + frame,), False where there was no frame.
-
-        Returns:
-            (sequence, frame, channel), and the last n_past keys and values.
-        """
-        n_past, n_frames = past.shape[1], x.shape[1]
-        query, new = self._projected(x)
-        known, pieces = torch.cat([past, new], dim=1), []
-        for start in range(0, n_frames, n_past + 1):
-            stop = min(start + n_past + 1, n_frames)
-            band = torch.ones(stop - start, stop - start + n_past, dtype=torch.bool, device=x.device)
-            mask = band.tril(n_past).triu() & valid[start : stop + n_past]
-            pieces.append(self._attend(query[:, start:stop], known[:, start : stop + n_past], mask))
-        return self.attention_out(torch.cat(pieces, dim=1)), known[:, n_frames:].clone()
-
-    def _projected(self, x: Tensor) -> tuple[Tensor, Tensor]:
-        query, known = self.attention_in(x).split((self.n_channels, 2 * self.n_channels), dim=-1)
-        return query, known
-
-    def _attend(self, query: Tensor, known: Tensor, mask: Tensor | None) -> Tensor:
-        parts = (query, *known.to(query.dtype).chunk(2, dim=-1))
-        q, k, v = (part.unflatten(-1, (self.n_heads, -1)).transpose(1, 2) for part in parts)  # sequence head position c
-        return functional.scaled_dot_product_attention(q, k, v, attn_mask=mask).transpose(1, 2).flatten(2)
 
 
 class GRUTransformer(nn.Module):

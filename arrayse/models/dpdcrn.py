@@ -8,11 +8,12 @@ import torch
 from annotated_types import Ge, MultipleOf
 from torch import Tensor, nn
 
+from arrayse.models.complex_mask import tanh_bounded
 from arrayse.models.dense_dual_path import DilatedDenseBlock, LayerState, RowColumnLayer, instance_norm
 from arrayse.taps import Taps
 
-TINY = 1e-12
-"""Added to squared magnitudes, so that the phase of a mask of 0 has a gradient."""
+ATTENTION_FRAMES = 100
+"""Frames that the causal attention sees unless told otherwise."""
 
 NORMED = ("encoder_1", "encoder_2", "decoder_2")
 """The convolutions that a norm and a PReLU follow."""
@@ -43,12 +44,12 @@ class DPDCRN(nn.Module):
         n_layers: layers between encoder and decoder.
         n_heads: attention heads; must divide half the channels.
         causal: whether norms and attention are causal.
-        attention_frames: frames that the causal attention over time sees, the present one included; without
-            effect if not causal.
+        attention_frames: frames that the causal attention over time sees, the present one included; if not causal
+            it sees all, and this stays as it is by default.
 
     Raises:
-        ValueError: odd channels, heads that do not divide half of them, or a number of bins that two
-            convolutions of stride 2 and their transposes do not give back.
+        ValueError: odd channels, heads that do not divide half of them, a number of bins that two convolutions of
+            stride 2 and their transposes do not give back, or attention_frames of a network that is not causal.
     """
 
     domain = "spectrum"
@@ -61,10 +62,13 @@ class DPDCRN(nn.Module):
         n_layers: Annotated[int, Ge(1)] = 4,
         n_heads: Annotated[int, Ge(1)] = 4,
         causal: bool = False,
-        attention_frames: Annotated[int, Ge(1)] = 100,
+        attention_frames: Annotated[int, Ge(1)] = ATTENTION_FRAMES,
     ) -> None:
         super().__init__()
         _check(n_freqs, channels, n_heads)
+        if not causal and attention_frames != ATTENTION_FRAMES:
+            wanted = f"expected {ATTENTION_FRAMES}, the default, since without causal=true all frames are seen"
+            raise ValueError(f"attention_frames: {wanted}, got {attention_frames}: is causal=true meant?")
         self.causal, self.lookahead_frames = causal, 0
         self.n_past = attention_frames - 1 if causal else 0
         half = channels // 2
@@ -175,8 +179,7 @@ class DPDCRN(nn.Module):
         with torch.autocast(x.device.type, enabled=False):  # 16 bits would leave -48 dB of error in the mask
             z = self.decoder_conv_2(x.to(self.k1.dtype))
             taps.keep("decoder_3", z)
-            magnitude = torch.sqrt(z.square().sum(dim=1, keepdim=True) + TINY)
-            bounded = z * (torch.tanh(magnitude) / magnitude)
+            bounded = tanh_bounded(z)
         taps.keep("mask", bounded)
         real, imag = bounded.chunk(2, dim=1)
         return torch.complex(real.contiguous(), imag.contiguous()), state

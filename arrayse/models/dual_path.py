@@ -6,6 +6,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from arrayse.models.attention import attend
+
 
 def n_segments(n_frames: int, segment: int) -> int:
     """Segments that :func:`to_segments` makes."""
@@ -75,9 +77,8 @@ class ImprovedTransformer(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """(sequence, position, channel) → the same shape; every position sees all of its sequence."""
-        query, key, value = self.attention_in(x).unflatten(-1, (3, self.n_heads, -1)).permute(2, 0, 3, 1, 4)
-        heads = functional.scaled_dot_product_attention(query, key, value)  # sequence head position channel
-        x = self.attention_norm(x + self.attention_out(heads.transpose(1, 2).flatten(2)))
+        query, key, value = self.attention_in(x).chunk(3, dim=-1)
+        x = self.attention_norm(x + self.attention_out(attend(query, key, value, self.n_heads)))
         return self.norm(x + self.linear(functional.relu(self.lstm(x)[0])))
 
     def macs(self, n_sequences: int, length: int) -> int:

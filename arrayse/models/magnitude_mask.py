@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import torch
 from torch import Tensor, nn
+
+from arrayse.frontend.modulus import modulus
+from arrayse.taps import Taps
 
 MASK_RANGE = (1e-3, 10.0)
 """Bounds on a mask that comes of a magnitude: −60 to 20 dB."""
@@ -15,9 +20,60 @@ LstmState = tuple[tuple[Tensor, Tensor], ...]
 """Hidden and cell state of every layer, each (1, row, hidden)."""
 
 
-def magnitudes(features: Tensor) -> Tensor:
-    """Real parts before imaginary ones (batch, 2·n_mics, freq, frame) → (batch, n_mics, freq, frame)."""
-    return torch.linalg.vector_norm(torch.stack(features.float().chunk(2, dim=1)), dim=0)
+class MagnitudeNet(nn.Module):
+    """A causal network that sees magnitudes and makes a mask for the reference microphone; subclasses say how.
+
+    Args:
+        ref_channel: which of the microphones is masked.
+
+    Attributes:
+        needs_spectrum: whether features have to be the spectrum at any level, since the mask is made from them.
+    """
+
+    domain = "spectrum"
+    causal = True
+    lookahead_frames = 0
+    needs_spectrum = True
+    tap_channels: dict[str, int]
+
+    def __init__(self, ref_channel: int) -> None:
+        super().__init__()
+        self.ref_channel = ref_channel
+        self.output_taps = {"mask": "mask"}
+
+    def forward(self, features: Tensor, taps: Taps) -> Tensor:
+        """Mask for whole utterances.
+
+        Args:
+            features: (batch, 2·n_mics, freq, frame).
+            taps: receives what :meth:`estimate` leaves, and ``mask``.
+
+        Returns:
+            Complex mask (batch, 1, freq, frame).
+        """
+        return self._run(features, taps, None)[0]
+
+    def step(self, features: Tensor, state: Any) -> tuple[Tensor, Any]:
+        """Mask for the next frame or frames of a stream; chained steps equal :meth:`forward`.
+
+        Args:
+            features: (batch, 2·n_mics, freq, frame).
+            state: what the step before returned.
+
+        Returns:
+            Complex mask (batch, 1, freq, frame) and the state after the last frame.
+        """
+        return self._run(features, Taps(), state)
+
+    def estimate(self, magnitude: Tensor, taps: Taps, state: Any) -> tuple[Tensor, Any]:
+        """Mask for magnitudes (batch, n_mics, freq, frame): its parts (batch, 2, freq, frame), and the next state."""
+        raise NotImplementedError
+
+    def _run(self, features: Tensor, taps: Taps, state: Any) -> tuple[Tensor, Any]:
+        mask, state = self.estimate(modulus(features.float()), taps, state)
+        taps.keep("mask", mask)
+        real, imag = mask.chunk(2, dim=1)
+        return torch.complex(real.contiguous(), imag.contiguous()), state
 
 
 def magnitude_mask(estimate: Tensor, reference: Tensor) -> Tensor:
@@ -33,6 +89,12 @@ def magnitude_mask(estimate: Tensor, reference: Tensor) -> Tensor:
     """
     ratio = estimate / reference.clamp_min(MIN_MAGNITUDE)
     return ratio.detach().clamp(*MASK_RANGE) + (ratio - ratio.detach())
+
+
+def real_mask(estimate: Tensor, reference: Tensor) -> Tensor:
+    """:func:`magnitude_mask` as real and imaginary part: (batch, 1, freq, frame) twice → (batch, 2, freq, frame)."""
+    mask = magnitude_mask(estimate, reference)
+    return torch.cat([mask, torch.zeros_like(mask)], dim=1)
 
 
 class TimeLstms(nn.Module):

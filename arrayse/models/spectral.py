@@ -78,7 +78,7 @@ class SpectralEnhancer(Enhancer):
     def delay_samples(self) -> int:
         """What overlap-add waits for, and the look-ahead of the network."""
         hop = self.stft.hop_length
-        return self.stft.win_length - hop + int(self.net.lookahead_frames) * hop
+        return self.stft.latency_samples - hop + int(self.net.lookahead_frames) * hop
 
     def estimate(self, wave: Tensor, taps: Taps) -> tuple[Tensor, Tensor]:
         """See :meth:`Enhancer.estimate`."""
@@ -118,9 +118,10 @@ class SpectralEnhancer(Enhancer):
 
     def initial_state(self, n_batch: int = 1) -> Any:
         """See :meth:`Enhancer.initial_state`: samples of the frames to come, sums of those gone by, and of `step`."""
-        kept = self.stft.win_length - self.stft.hop_length
-        samples = torch.zeros(n_batch, len(self.mics), kept, device=self.device)
-        return samples, samples[:, 0].clone(), self.initial_spec_state(n_batch)
+        hop = self.stft.hop_length
+        samples = torch.zeros(n_batch, len(self.mics), self.stft.win_length - hop, device=self.device)
+        begun = torch.zeros(n_batch, self.stft.latency_samples - hop, device=self.device)
+        return samples, begun, self.initial_spec_state(n_batch)
 
     def push(self, wave: Tensor, state: Any) -> tuple[Tensor, Any]:
         """See :meth:`Enhancer.push`."""
@@ -128,7 +129,8 @@ class SpectralEnhancer(Enhancer):
         before, begun, step_state = state
         samples, n_samples = torch.cat([before, wave], dim=-1), wave.shape[-1]
         estimate, step_state = self.step(self.stft.frames_to_spec(samples), step_state)
-        summed = self.stft.overlap_add(estimate[:, 0])
+        silent = self.stft.win_length - self.stft.latency_samples  # where no frame gives anything back
+        summed = self.stft.overlap_add(estimate[:, 0])[:, silent:]
         summed[:, : begun.shape[-1]] += begun
         return summed[:, :n_samples], (samples[..., n_samples:], summed[:, n_samples:], step_state)
 

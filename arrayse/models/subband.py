@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from itertools import pairwise
-from typing import Annotated, Literal, get_args
+from typing import Annotated, Any, Literal, get_args
 
 import torch
 from annotated_types import Ge
@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from arrayse.frontend.bands import Split, band_edges
-from arrayse.models.magnitude_mask import LstmState, TimeLstms, magnitude_mask, magnitudes
+from arrayse.models.magnitude_mask import LstmState, MagnitudeNet, TimeLstms, real_mask
 from arrayse.taps import Taps
 
 PART_LIMIT = 10.0
@@ -23,7 +23,7 @@ State = tuple[LstmState, ...]
 """State of every band, with (batch·bins of the band) rows."""
 
 
-class SubBandLSTM(nn.Module):
+class SubBandLSTM(MagnitudeNet):
     """LSTMs over time and a linear layer, applied to each bin with the magnitudes of its neighbours; causal.
 
     Hao et al., "Sub-band Knowledge Distillation Framework for Speech Enhancement", Interspeech 2020 (arXiv
@@ -45,8 +45,8 @@ class SubBandLSTM(nn.Module):
         hidden: units of each LSTM.
         n_layers: LSTMs over time.
         neighbours: bins on either side that a bin is seen with.
-        outputs: 1: a magnitude, which becomes a real mask by :func:`magnitude_mask` and keeps the noisy phase;
-            2: real and imaginary part of a mask, each bounded to ±10.
+        outputs: 1: a magnitude, which becomes a real mask by :func:`arrayse.models.magnitude_mask.magnitude_mask` and
+            keeps the noisy phase; 2: real and imaginary part of a mask, each bounded to ±10.
         n_bands: sets of weights.
         split: how the bins are divided among them, see :func:`band_edges`.
 
@@ -54,8 +54,6 @@ class SubBandLSTM(nn.Module):
         ValueError: more neighbours than a band has bins to reflect, another number of outputs, or bands that are not
             possible.
     """
-
-    domain = "spectrum"
 
     def __init__(
         self,
@@ -70,16 +68,11 @@ class SubBandLSTM(nn.Module):
         n_bands: Annotated[int, Ge(1)] = 1,
         split: Split = "uniform",
     ) -> None:
-        super().__init__()
+        super().__init__(ref_channel)
         if outputs not in get_args(Outputs):
             raise ValueError(f"outputs: expected 1 or 2, got {outputs}")
-        self.ref_channel, self.neighbours, self.outputs = ref_channel, neighbours, outputs
-        self.causal, self.lookahead_frames = True, 0
-        self.edges = band_edges(n_freqs, n_bands, split, sample_rate)
-        narrowest = min(end - first for first, end in pairwise(self.edges))
-        if neighbours >= narrowest:
-            where = f"{n_freqs} frequencies" if n_bands == 1 else f"bands of {narrowest} frequencies"
-            raise ValueError(f"neighbours: expected at most {narrowest - 1} for {where}, got {neighbours}")
+        self.neighbours, self.outputs, self.needs_spectrum = neighbours, outputs, outputs == 1
+        self.edges = edges_for(n_freqs, n_bands, split, sample_rate, neighbours)
         n_inputs = n_mics * (2 * neighbours + 1)
         self.bands = nn.ModuleList(TimeLstms(n_inputs, hidden, n_layers, outputs) for _ in range(n_bands))
         self.tap_channels = {
@@ -87,23 +80,6 @@ class SubBandLSTM(nn.Module):
             **({"magnitude": 1} if outputs == 1 else {}),
             "mask": 2,
         }
-        self.output_taps = {"mask": "mask"}
-
-    def forward(self, features: Tensor, taps: Taps) -> Tensor:
-        """Mask for whole utterances.
-
-        Args:
-            features: (batch, 2·n_mics, freq, frame).
-            taps: receives ``mid_1``, … (LSTMs), ``magnitude`` (the estimate at the level of the features, before any
-                bound; not with two outputs) and ``mask``.
-
-        Returns:
-            Complex mask (batch, 1, freq, frame).
-
-        Raises:
-            ValueError: another number of frequencies.
-        """
-        return self._run(features, taps, None)[0]
 
     def initial_state(self, n_batch: int, n_freqs: int, device: torch.device) -> State:
         """State of the LSTMs before the first frame."""
@@ -113,26 +89,20 @@ class SubBandLSTM(nn.Module):
             for net, size in zip(self.bands, sizes, strict=True)
         )
 
-    def step(self, features: Tensor, state: State) -> tuple[Tensor, State]:
-        """Mask for the next frame or frames of a stream; chained steps equal :meth:`forward`.
-
-        Args:
-            features: (batch, 2·n_mics, freq, frame).
-            state: what the step before returned.
-
-        Returns:
-            Complex mask (batch, 1, freq, frame) and the state after the last frame.
-        """
-        return self._run(features, Taps(), state)
-
     def macs(self, n_freqs: int, n_frames: int) -> int:
         """Multiply-accumulates for an utterance; the same for any number of bands, since a bin has one."""
         return n_freqs * n_frames * int(self.bands[0].macs())  # type: ignore[operator]
 
-    def _run(self, features: Tensor, taps: Taps, state: State | None) -> tuple[Tensor, State]:
-        if features.shape[2] != self.edges[-1]:
-            raise ValueError(f"features: expected {self.edges[-1]} frequencies, got {features.shape[2]}")
-        magnitude = magnitudes(features)
+    def estimate(self, magnitude: Tensor, taps: Taps, state: Any) -> tuple[Tensor, State]:
+        """See :meth:`MagnitudeNet.estimate`; leaves ``mid_1``, … (LSTMs) and, not with two outputs, ``magnitude``.
+
+        That is the estimate at the level of the features, before any bound.
+
+        Raises:
+            ValueError: another number of frequencies.
+        """
+        if magnitude.shape[2] != self.edges[-1]:
+            raise ValueError(f"features: expected {self.edges[-1]} frequencies, got {magnitude.shape[2]}")
         after, layers = [], []
         for number, net in enumerate(self.bands):
             of_band = self._rows(magnitude[:, :, self.edges[number] : self.edges[number + 1]])  # b f t inputs
@@ -142,10 +112,10 @@ class SubBandLSTM(nn.Module):
         *mids, z = [torch.cat(parts, dim=1).permute(0, 3, 1, 2) for parts in zip(*layers, strict=True)]  # b c f t
         for number, mid in enumerate(mids, start=1):
             taps.keep(f"mid_{number}", mid)
-        mask = self._mask(z, magnitude[:, self.ref_channel, None], taps)
-        taps.keep("mask", mask)
-        real, imag = mask.chunk(2, dim=1)
-        return torch.complex(real.contiguous(), imag.contiguous()), tuple(after)
+        if self.outputs == 2:
+            return z.clamp(-PART_LIMIT, PART_LIMIT), tuple(after)
+        taps.keep("magnitude", z)
+        return real_mask(z, magnitude[:, self.ref_channel, None]), tuple(after)
 
     def _rows(self, magnitude: Tensor) -> Tensor:
         """Every bin with its neighbours: (batch, mic, freq, frame) → (batch, freq, frame, mic·(2·neighbours + 1))."""
@@ -153,10 +123,39 @@ class SubBandLSTM(nn.Module):
         windows = padded.unfold(2, 2 * self.neighbours + 1, 1)  # b mic f t neighbour
         return windows.permute(0, 2, 3, 1, 4).flatten(start_dim=3)
 
-    def _mask(self, z: Tensor, reference: Tensor, taps: Taps) -> Tensor:
-        """Real and imaginary part, (batch, 2, freq, frame)."""
-        if self.outputs == 2:
-            return z.clamp(-PART_LIMIT, PART_LIMIT)
-        taps.keep("magnitude", z)
-        mask = magnitude_mask(z, reference)
-        return torch.cat([mask, torch.zeros_like(mask)], dim=1)
+
+def edges_for(n_freqs: int, n_bands: int, split: Split, sample_rate: int, neighbours: int) -> list[int]:
+    """Edges of bands as of :func:`band_edges`, each with more bins than it has to reflect as neighbours.
+
+    Raises:
+        ValueError: bands that are not possible, or too narrow for the neighbours; it tells what is possible.
+    """
+    band_edges(n_freqs, 1, split, sample_rate)  # refuses an unknown split
+    if neighbours >= n_freqs:
+        raise ValueError(f"neighbours: expected at most {n_freqs - 1} for {n_freqs} frequencies, got {neighbours}")
+    try:
+        edges = band_edges(n_freqs, n_bands, split, sample_rate)
+        narrowest = _narrowest(edges)
+        if neighbours >= narrowest:
+            wanted = f"expected at most {narrowest - 1} for bands of {narrowest} frequencies"
+            raise ValueError(f"neighbours: {wanted}, got {neighbours}")
+    except ValueError as error:
+        most = _most_bands(n_freqs, split, sample_rate, neighbours)
+        raise ValueError(f"{error}: neighbours={neighbours} leaves room for n_bands={most} at most") from None
+    return edges
+
+
+def _narrowest(edges: list[int]) -> int:
+    return min(end - first for first, end in pairwise(edges))
+
+
+def _most_bands(n_freqs: int, split: Split, sample_rate: int, neighbours: int) -> int:
+    """The most bands of which each has more bins than neighbours; one at least."""
+    for n_bands in range(n_freqs // (neighbours + 1), 1, -1):
+        try:
+            edges = band_edges(n_freqs, n_bands, split, sample_rate)
+        except ValueError:  # a band without a bin
+            continue
+        if _narrowest(edges) > neighbours:
+            return n_bands
+    return 1
