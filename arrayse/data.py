@@ -14,7 +14,8 @@ from typing import NamedTuple
 import numpy as np
 import torch
 
-from arrayse.mixture import Dataset, SceneEntry
+from arrayse.manifest import SceneEntry
+from arrayse.mixture import Dataset
 from arrayse.objectives import Batch
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from arrayse.data import Item, SceneReader, item_key
-from arrayse.mixture import SceneEntry
+from arrayse.manifest import SceneEntry
 from simulate.render import render
 from simulate.scene import World, draw_scene
 

@@ -15,14 +15,14 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
 from arrayse.audio import read_audio
 from arrayse.converter import Converter
-from arrayse.files import read_json, read_json_lines
+from arrayse.files import read_json
 from arrayse.geometry import ArrayGeometry
+from arrayse.manifest import SceneEntry, lost_files, scan_manifest
 
 SPLITS = ("train", "valid", "test")
 STEMS = ("speech", "target", "noise")
@@ -108,35 +108,6 @@ class Mixture:
 
 
 @dataclass(frozen=True)
-class SceneEntry:
-    """One line of a manifest and the folder that its audio lies in."""
-
-    folder: Path
-    numbers: dict[str, Any]
-
-    @property
-    def id(self) -> str:
-        """Split and number of the scene: its name in every table."""
-        return str(self.numbers["id"])
-
-    @property
-    def path(self) -> Path:
-        """The file with the stems."""
-        return self.folder / Path(self.numbers["file"]).name
-
-    @property
-    def converter(self) -> Converter:
-        """Clips and quantises what the microphones of the scene record."""
-        device = self.numbers["device"]
-        return Converter.from_dbfs(device["clip_dbfs"], device["bits"])
-
-    @property
-    def n_samples(self) -> int:
-        """Length of the scene."""
-        return int(self.numbers["n_samples"])
-
-
-@dataclass(frozen=True)
 class Dataset:
     """An opened dataset folder.
 
@@ -166,7 +137,7 @@ class Dataset:
         if n_expected == 0:
             raise ValueError(f"{self.folder / split}: expected simulated scenes, got an empty split")
         shards = sorted((self.folder / split).glob("shard-*"))
-        entries = [SceneEntry(s, row) for s in shards for row in read_json_lines(s / "manifest.jsonl")]
+        entries = [entry for shard in shards for entry in scan_manifest(shard)]
         if len(entries) < n_expected:
             raise ValueError(
                 f"{self.folder / split}: expected {n_expected} scenes, got {len(entries)}: "
@@ -174,12 +145,9 @@ class Dataset:
             )
         if len(entries) > n_expected:
             raise ValueError(f"{self.folder / split}: expected {n_expected} scenes, got {len(entries)}")
-        lost = [entry.path for entry in entries if not entry.path.is_file()]
-        if lost:
-            raise ValueError(
-                f"{lost[0]}: expected the stems of a scene, got no file: run the same simulate command again"
-            )
-        return entries
+        for path in lost_files(entries):
+            raise ValueError(f"{path}: expected the stems of a scene, got no file: run the same simulate command again")
+        return list(entries)
 
     def read(
         self,

@@ -12,7 +12,8 @@ import numpy as np
 
 from arrayse.audio import audio_info
 from arrayse.files import read_json_lines, sha256_of
-from arrayse.mixture import SPLITS, STEMS, Dataset, SceneEntry, open_dataset, snr_db
+from arrayse.manifest import SceneEntry
+from arrayse.mixture import SPLITS, STEMS, Dataset, open_dataset, snr_db
 from arrayse.parallel import run_tasks
 from simulate.description import FORMAT, open_world, read_description, stored_world, write_files
 from simulate.generate import MANIFEST_HASH, generate, shards_of

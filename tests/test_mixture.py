@@ -14,7 +14,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from arrayse.geometry import linear
-from arrayse.mixture import Dataset, Mixture, SceneEntry, mean_power, open_dataset, snr_db, snr_gain
+from arrayse.manifest import SceneEntry
+from arrayse.mixture import Dataset, Mixture, mean_power, open_dataset, snr_db, snr_gain
 
 RATE = 16000
 seeds = st.integers(0, 2**32 - 1)

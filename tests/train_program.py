@@ -17,7 +17,8 @@ from arrayse.data import Item, SceneReader
 from arrayse.kd import CachedViews, Distillation, LiveViews, Teacher
 from arrayse.kd.cache import ViewCache
 from arrayse.losses import WaveMagnitudeL1
-from arrayse.mixture import SceneEntry, open_dataset
+from arrayse.manifest import SceneEntry
+from arrayse.mixture import open_dataset
 from arrayse.objectives import Supervised
 from arrayse.train import FitSettings, Phase, StoppedBySignal, fit
 from tests.tiny import distillation, enhancer

@@ -1,0 +1,142 @@
+"""The scenes of a dataset by their lines in the manifests, which are read when a number is asked for.
+
+A line has thousands of characters; of a dataset of 100,000 scenes only names and places are kept in memory.
+"""
+
+from __future__ import annotations
+
+import functools
+import json
+import os
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from arrayse.converter import Converter
+
+MANIFEST = "manifest.jsonl"
+
+_ID = re.compile(rb'\{"id": "([\w-]+)"')
+_FILE = re.compile(rb'"file": "([^"\\]+)"')
+
+
+@dataclass(frozen=True)
+class SceneEntry:
+    """One line of a manifest and the folder that its audio lies in."""
+
+    folder: Path
+    numbers: dict[str, Any]
+
+    @property
+    def id(self) -> str:
+        """Split and number of the scene: its name in every table."""
+        return str(self.numbers["id"])
+
+    @property
+    def path(self) -> Path:
+        """The file with the stems."""
+        return self.folder / Path(self.numbers["file"]).name
+
+    @property
+    def converter(self) -> Converter:
+        """Clips and quantises what the microphones of the scene record."""
+        device = self.numbers["device"]
+        return Converter.from_dbfs(device["clip_dbfs"], device["bits"])
+
+    @property
+    def n_samples(self) -> int:
+        """Length of the scene."""
+        return int(self.numbers["n_samples"])
+
+
+class StoredEntry(SceneEntry):
+    """A scene whose line stays on disk.
+
+    Args:
+        folder: of the shard.
+        offset: where its line begins in the manifest, in bytes.
+        name: of the scene.
+        file: with the stems.
+    """
+
+    def __init__(self, folder: Path, offset: int, name: str, file: str) -> None:
+        vars(self).update(folder=folder, offset=offset, name=name, file=file)  # a frozen class is set no other way
+
+    @property
+    def numbers(self) -> dict[str, Any]:
+        """The line; raises ValueError if the manifest is not what it was."""
+        numbers = _read_line(self.folder / MANIFEST, vars(self)["offset"])
+        if numbers.get("id") != self.id:
+            raise ValueError(f"{self.folder / MANIFEST}: expected {self.id}, got another line: it was changed")
+        return numbers
+
+    @property
+    def id(self) -> str:
+        """See :class:`SceneEntry`."""
+        return str(vars(self)["name"])
+
+    @property
+    def path(self) -> Path:
+        """See :class:`SceneEntry`."""
+        return self.folder / Path(vars(self)["file"]).name
+
+
+def scan_manifest(shard: Path) -> Iterator[StoredEntry]:
+    """The scenes of a shard in order.
+
+    A last line without its newline is left out, as in :func:`arrayse.files.read_json_lines`.
+
+    Raises:
+        ValueError: no manifest, or a line that is none of a scene.
+    """
+    path, offset = shard / MANIFEST, 0
+    if not path.is_file():
+        raise ValueError(f"{path}: expected a file of JSON lines, got none")
+    for number, line in enumerate(path.read_bytes().splitlines(keepends=True), start=1):
+        if not line.endswith(b"\n"):
+            return
+        name, file = _ID.match(line), _FILE.search(line)
+        if not (name and file and line.endswith(b"}\n")):
+            name_and_file = _parse(line, path, number)
+            yield StoredEntry(shard, offset, *name_and_file)
+        else:
+            yield StoredEntry(shard, offset, name[1].decode(), file[1].decode(errors="replace"))
+        offset += len(line)
+
+
+def lost_files(entries: list[StoredEntry]) -> Iterator[Path]:
+    """The files with stems that are not there, looked for with one reading of each folder."""
+    there: dict[Path, set[str]] = {}
+    for entry in entries:
+        if entry.folder not in there:
+            with os.scandir(entry.folder) as found:
+                there[entry.folder] = {item.name for item in found if item.is_file()}
+        if entry.path.name not in there[entry.folder]:
+            yield entry.path
+
+
+def _parse(line: bytes, path: Path, number: int) -> tuple[str, str]:
+    """Name and file of a line that is not written as the simulator writes it."""
+    try:
+        numbers = json.loads(line)
+    except ValueError as error:
+        raise ValueError(f"{path} line {number}: expected JSON, got {error}") from None
+    if not isinstance(numbers, dict) or not all(isinstance(numbers.get(key), str) for key in ("id", "file")):
+        raise ValueError(f"{path} line {number}: expected a scene with its id and file, got {str(numbers)[:60]}")
+    return numbers["id"], numbers["file"]
+
+
+@functools.lru_cache(maxsize=64)  # a scene is asked for several numbers in a row
+def _read_line(path: Path, offset: int) -> dict[str, Any]:
+    with path.open("rb") as file:
+        file.seek(offset)
+        line = file.readline()
+    try:
+        numbers = json.loads(line)
+    except ValueError as error:
+        raise ValueError(f"{path} byte {offset}: expected JSON, got {error}") from None
+    if not isinstance(numbers, dict):
+        raise ValueError(f"{path} byte {offset}: expected a scene, got {str(numbers)[:60]}")
+    return numbers
