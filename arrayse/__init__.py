@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from arrayse.models import Enhancer
+    from arrayse.stream import Streamer, TorchBackend
 
 __version__ = "0.1.0"
-__all__ = ["__version__", "load"]
+__all__ = ["Streamer", "TorchBackend", "__version__", "load"]
 
 
 def load(run: str | Path) -> Enhancer:
@@ -21,3 +22,12 @@ def load(run: str | Path) -> Enhancer:
     from arrayse.checkpoint import load_enhancer
 
     return load_enhancer(Path(run).expanduser())
+
+
+def __getattr__(name: str) -> Any:
+    """The classes of :mod:`arrayse.stream`, imported when they are asked for."""
+    if name in ("Streamer", "TorchBackend"):
+        from arrayse import stream
+
+        return getattr(stream, name)
+    raise AttributeError(f"module arrayse has no attribute {name}")

@@ -11,8 +11,8 @@ import soundfile
 
 from arrayse.files import one_line, write_whole
 
-MAX_SAMPLES = 1 << 31
-"""Most samples (frames x channels) decoded at once: a small FLAC file can unpack to many gigabytes."""
+MAX_SAMPLES = 1 << 29
+"""Most samples (frames x channels) decoded at once, 2 GB: a small FLAC file can unpack to many gigabytes."""
 
 AUDIO_SUFFIXES = {".wav", ".flac", ".ogg", ".aiff", ".aif", ".mp3"}
 """Endings, in small letters, of the files that a folder of audio is searched for."""
@@ -35,7 +35,7 @@ def audio_info(path: Path) -> AudioInfo:
     """Reads the header.
 
     Raises:
-        ValueError: no such file, not audio, empty, truncated, or too large to decode.
+        ValueError: no such file, not audio, empty or truncated.
     """
     if not path.is_file():
         raise ValueError(f"{path}: expected an audio file, got none there")
@@ -47,10 +47,6 @@ def audio_info(path: Path) -> AudioInfo:
         raise ValueError(f"{path}: expected an audio file, got {one_line(error)}") from None
     if header.frames <= 0:
         raise ValueError(f"{path}: expected audio, got no samples")
-    if header.frames * header.channels > MAX_SAMPLES:
-        raise ValueError(
-            f"{path}: expected at most {MAX_SAMPLES} samples, got {header.frames} frames x {header.channels} channels"
-        )
     _check_whole(path)
     return AudioInfo(header.samplerate, header.channels, header.frames)
 
@@ -68,8 +64,8 @@ def read_audio(path: Path, sample_rate: int, start: int = 0, n_samples: int | No
         (n_channels, n_samples).
 
     Raises:
-        ValueError: what :func:`audio_info` refuses, another rate, fewer samples than asked for, NaN or
-            infinite samples.
+        ValueError: what :func:`audio_info` refuses, another rate, fewer samples than asked for, more than fit into
+            memory, NaN or infinite samples.
     """
     info = audio_info(path)
     check_rate(info.sample_rate, sample_rate, str(path))
@@ -77,6 +73,9 @@ def read_audio(path: Path, sample_rate: int, start: int = 0, n_samples: int | No
     if start < 0 or wanted < 1 or start + wanted > info.n_samples:
         asked = "samples" if n_samples is None else f"{n_samples} samples"
         raise ValueError(f"{path}: expected {asked} from number {start} on, got a file of {info.n_samples}")
+    if wanted * info.n_channels > MAX_SAMPLES:
+        got = f"{wanted} frames x {info.n_channels} channels"
+        raise ValueError(f"{path}: expected at most {MAX_SAMPLES} samples to read at once, got {got}")
     try:
         wave, _ = soundfile.read(str(path), frames=wanted, start=start, dtype="float32", always_2d=True)
     except (soundfile.SoundFileError, RuntimeError) as error:

@@ -8,14 +8,55 @@ from typing import Any
 
 import torch
 
-from arrayse.checkpoint import load_enhancer
+from arrayse.checkpoint import fingerprint, load_enhancer
+from arrayse.config import ConfigError, flatten, read_config, read_yaml
 from arrayse.data import SceneReader, Share, epoch_batches
 from arrayse.mixture import open_dataset
+from arrayse.objectives import Objective
 from arrayse.phases import distillation_plan
 from arrayse.train import FitSettings
+from arrayse.verbs.common import CONFIG, Values
 
 N_BATCHES = 8
 """Training batches that gradients are averaged over."""
+
+OF_STUDENT = ("model", "stft", "features", "mics", "ref_mic")
+"""Sections that the weights of a run belong to."""
+
+
+def read_student(run: Path, arguments: list[str]) -> Values:
+    """The values of a distillation of a student as it was trained: those of its own config come first.
+
+    Args:
+        run: of a student that was trained without a teacher.
+        arguments: a distill config, teachers, and whatever else is to be as in no run.
+
+    Raises:
+        ConfigError: no such run, one that had a teacher, or arguments that change the network.
+    """
+    path, wanted = run / CONFIG, "expected a run folder of arrayse train"
+    if not run.is_dir():
+        raise ConfigError(f"balance: {wanted}, got {run}: no such folder")
+    if not path.is_file():
+        raise ConfigError(f"balance: {wanted}, got {run} without {CONFIG}")
+    if "distill" in read_yaml(path):
+        raise ConfigError(f"balance: {wanted}, trained without a teacher, got {run}, which was distilled")
+    own = read_config("train", [str(path)])
+    values = read_config("distill", [str(path), *arguments, "out=unused"])
+    before, now = (flatten({key: each[key] for key in OF_STUDENT}) for each in (own, values))
+    keys = [key for key in {**before, **now} if before.get(key) != now.get(key)]
+    told = [
+        f"{key}: expected {_told(before.get(key))} as {run} has, whose gradients are asked for, got "
+        f"{_told(now.get(key))}"
+        for key in (keys[:1] if "model.name" in keys else keys)  # another network differs in everything
+    ]
+    if told:
+        raise ConfigError("\n".join(told))
+    return values
+
+
+def _told(value: Any) -> str:
+    return "null" if value is None else str(value)
 
 
 def balanced_weights(
@@ -28,7 +69,7 @@ def balanced_weights(
     thousand.
 
     Args:
-        values: of a distill config, with teachers; a cache is not used.
+        values: of a distill config, with teachers; its schedule does not count, and a cache is not used.
         student: run of that student.
         progress: called with batches done and batches in all.
 
@@ -36,25 +77,45 @@ def balanced_weights(
         Ratio of the mean norms of the gradients in the student's weights, rounded to two figures.
 
     Raises:
-        ValueError: what :func:`arrayse.phases.distillation_plan` refuses, or a term without a gradient.
+        ValueError: what :func:`arrayse.phases.distillation_plan` refuses, the student as its own teacher, fewer scenes
+            than a batch has, or a term without a gradient.
     """
-    values = {**values, "distill": {**values["distill"], "cache": None}}  # whoever fills one claims it first
+    at_once = {"schedule": "one_step", "supervised_weight": 0.5}  # both have gradients
+    # no cache: whoever fills one claims it first
+    values = {**values, "phase_epochs": None, "distill": {**values["distill"], **at_once, "cache": None}}
     dataset, settings = open_dataset(Path(values["data"])), FitSettings(**values["fit"])
     torch.manual_seed(0)
-    objective = distillation_plan(values, load_enhancer(student), dataset, settings).phases[0].objective.train()
+    plan = distillation_plan(values, load_enhancer(student), dataset, settings)
+    for teacher in plan.teachers:
+        if teacher.fingerprint == fingerprint(student):
+            key = "teacher" if values["teachers"] is None else f"teachers.{teacher.name}.run"
+            raise ConfigError(f"{key}: expected another network than the student, got {student} itself")
+    objective = plan.phases[0].objective.train()
     objective.student.requires_grad_(True)
     reader = SceneReader(dataset, "train", settings.snr_db, settings.seconds, values["seed"], draws=settings.draws)
+    norms = _gradient_norms(objective, reader, settings.batch_size, progress)
+    return {name: float(f"{norms['supervised'] / norm:.2g}") for name, norm in norms.items() if name != "supervised"}
+
+
+def _gradient_norms(
+    objective: Objective, reader: SceneReader, batch_size: int, progress: Callable[[int, int], None]
+) -> dict[str, float]:
+    """Norms of the gradients of every part of an objective in the student's weights, added up over batches."""
     weights, norms = list(objective.student.parameters()), dict[str, float]()
-    n_batches = min(N_BATCHES, len(reader.entries()) // settings.batch_size)
-    batches = epoch_batches(reader, reader.entries(), settings.batch_size, 0, range(n_batches), Share())
+    entries = reader.entries()
+    n_batches = min(N_BATCHES, len(entries) // batch_size)
+    if not n_batches:
+        raise ConfigError(f"fit.batch_size: expected at most {len(entries)} (the scenes), got {batch_size}")
+    batches = epoch_batches(reader, entries, batch_size, 0, range(n_batches), Share())
     for done, batch in enumerate(batches, start=1):
         parts = objective(batch)
-        for name in parts.keys() - {"loss"}:
+        for name in [name for name in parts if name != "loss"]:
             gradients = torch.autograd.grad(parts[name], weights, retain_graph=True, allow_unused=True)
             squares = [gradient.square().sum() for gradient in gradients if gradient is not None]
             norms[name] = norms.get(name, 0.0) + (float(torch.stack(squares).sum().sqrt()) if squares else 0.0)
         progress(done, n_batches)
     for name, norm in norms.items():
         if norm == 0:
-            raise ValueError(f"{name}: expected a gradient in the student, got none over {n_batches} batches")
-    return {name: float(f"{norms['supervised'] / norm:.2g}") for name, norm in norms.items() if name != "supervised"}
+            key = "loss" if name == "supervised" else f"distill.terms.{name}"
+            raise ValueError(f"{key}: expected a gradient in the student, got none over {n_batches} batches")
+    return norms

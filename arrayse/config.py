@@ -7,7 +7,6 @@ at once. Values are data: interpolations (``${…}``) are refused, so no config 
 
 from __future__ import annotations
 
-import difflib
 from pathlib import Path
 from typing import Any
 
@@ -19,9 +18,11 @@ from pydantic import BaseModel, ValidationError
 
 from arrayse.files import one_line, write_text
 from arrayse.geometry import PRESETS, ArrayGeometry
+from arrayse.merge import merge_files, merge_overrides
 from arrayse.schema import SCHEMAS
 from arrayse.schema.data import PRESET_ARRAYS, ExplicitArray
-from arrayse.schema.tree import locate, takes_text
+from arrayse.schema.explain import did_you_mean, explain, nearest
+from arrayse.schema.tree import takes_text
 
 
 class ConfigError(ValueError):
@@ -34,10 +35,15 @@ def config_root() -> Path:
     return inside if inside.is_dir() else Path(__file__).parents[1] / "configs"
 
 
-def find_config(name: str, group: str) -> Path:
+def find_config(name: str, group: str, expected: str = "a YAML file or a named config") -> Path:
     """The file that a name means: a path, or a named config with or without ``configs/``, group and ending.
 
     A name without its group is looked for in ``group`` first, then in the others in alphabetical order.
+
+    Args:
+        name: as it was given.
+        group: folder of named configs.
+        expected: what else the name might have meant, for the message.
 
     Raises:
         ConfigError: nothing of that name.
@@ -51,21 +57,34 @@ def find_config(name: str, group: str) -> Path:
                 return path
     if given.suffix in (".yaml", ".yml") and given.parts[:1] != ("configs",):
         raise ConfigError(f"config: expected a YAML file, got {name}: no such file")
-    named = [path.relative_to(config_root()).with_suffix("").as_posix() for path in config_root().glob("*/*.yaml")]
-    near = _nearest(name.removeprefix("configs/").removesuffix(".yaml"), named) or _nearest(f"{group}/{name}", named)
-    choices = ", ".join(sorted(n for n in named if n.startswith(group + "/")))
-    raise ConfigError(f"config: expected a YAML file or one of {choices}, got {name}{_did_you_mean(near)}")
+    hint = _hint(inside.as_posix().removesuffix(".yaml"), group)
+    raise ConfigError(f"config: expected {expected}, got {name}: {hint}")
 
 
-NAMED = ("model", "loss", "inner")
-"""Sections whose ``name`` says which class the others are arguments of."""
+def _hint(name: str, group: str) -> str:
+    """The named config that a misspelt name is likely to mean, and all names of its group."""
+    groups: dict[str, list[str]] = {}
+    for path in sorted(config_root().glob("*/*.yaml")):
+        groups.setdefault(path.parent.name, []).append(path.stem)
+    told, _, stem = name.rpartition("/")
+    meant = nearest(told, groups) if told else group
+    near = nearest(stem, groups.get(meant or "", []))
+    if near is None and not told:
+        near = nearest(stem, [each for names in groups.values() for each in names])
+        meant = next((each for each, names in groups.items() if near in names), group)
+    hints = [f"did you mean {meant}/{near}?"] if near else []
+    hints += [f"configs/{meant} has {', '.join(groups[meant])}"] if meant in groups else []
+    return " ".join(hints) or "no such file"
 
-OF_NETWORK = ("stft", "features", "loss")
-"""Sections that belong to a network."""
+
+def named_configs(group: str) -> dict[str, dict[str, Any]]:
+    """What stands in the named configs of a group, by name."""
+    files = sorted((config_root() / group).glob("*.yaml"))
+    return {path.stem: read_yaml(path) for path in files}
 
 
 def read_config(group: str, arguments: list[str]) -> dict[str, Any]:
-    """Reads, merges and checks a configuration.
+    """Reads, merges (see :mod:`arrayse.merge`) and checks a configuration.
 
     Args:
         group: the verb: ``simulate``, ``train``, ``distill`` or ``evaluate``.
@@ -81,31 +100,19 @@ def read_config(group: str, arguments: list[str]) -> dict[str, Any]:
     overrides = [argument for argument in arguments if "=" in argument]
     texts, values = _split_overrides(SCHEMAS[group], overrides)
     try:
-        layers = [_load_file(find_config(name, group)) for name in files]
-        plain: dict[str, Any] = {}
-        for layer in [*layers, OmegaConf.from_dotlist(values)]:
-            plain = _merged(plain, OmegaConf.to_container(layer, resolve=False))
+        layers = [(name, read_yaml(find_config(name, group))) for name in files]
+        merged = merge_overrides(merge_files(layers), [_parse(override) for override in values])
     except (OmegaConfBaseException, yaml.YAMLError) as error:
         raise ConfigError(f"config: expected key=value pairs and YAML mappings, got {one_line(error)}") from None
-    return check_values(SCHEMAS[group], {**plain, **texts})
+    except ValueError as error:
+        raise ConfigError(str(error)) from None
+    return check_values(SCHEMAS[group], {**merged, **texts})
 
 
-def _merged(before: dict[str, Any], after: Any) -> dict[str, Any]:
-    """A config with one that comes after it; another network comes without what belonged to the one before."""
-    names = [layer["model"].get("name") if isinstance(layer.get("model"), dict) else None for layer in (before, after)]
-    if None not in names and names[0] != names[1]:
-        before = {key: value for key, value in before.items() if key not in OF_NETWORK}
-    merged: dict[str, Any] = _merge(before, after)
-    return merged
-
-
-def _merge(before: Any, after: Any, key: str = "") -> Any:
-    """Mappings key by key, all else replaced, also a section that names another class, which has other arguments."""
-    if not isinstance(before, dict) or not isinstance(after, dict):
-        return after
-    if key in NAMED and "name" in before and after.get("name", before["name"]) != before["name"]:
-        return after
-    return {**before, **{name: _merge(before.get(name), value, name) for name, value in after.items()}}
+def _parse(override: str) -> tuple[str, dict[str, Any]]:
+    """The key of an override, and the mapping that it makes with its value."""
+    plain: Any = OmegaConf.to_container(OmegaConf.from_dotlist([override]), resolve=False)
+    return override.split("=")[0], dict(plain)
 
 
 def read_array(array: str | dict[str, Any]) -> ArrayGeometry:
@@ -116,7 +123,7 @@ def read_array(array: str | dict[str, Any]) -> ArrayGeometry:
     """
     values: Any = array
     if isinstance(array, str):
-        values = OmegaConf.to_container(_load_file(find_config(array, "array")), resolve=False)
+        values = read_yaml(find_config(array, "array"))
     if "positions" in values:
         arguments = check_values(ExplicitArray, values, "array.")
     elif isinstance(values.get("preset"), str) and values["preset"] in PRESETS:
@@ -138,9 +145,9 @@ def read_array(array: str | dict[str, Any]) -> ArrayGeometry:
 def _explain_array(values: dict[str, Any]) -> str:
     """What is wrong with an array that has neither positions nor a known preset."""
     if "preset" in values:
-        near = _did_you_mean(_nearest(str(values["preset"]), list(PRESETS)))
+        near = did_you_mean(nearest(str(values["preset"]), list(PRESETS)))
         return f"array.preset: expected one of {', '.join(PRESETS)}, got {values['preset']}{near}"
-    typo = _nearest("positions", list(values)) or _nearest("preset", list(values))
+    typo = nearest("positions", list(values)) or nearest("preset", list(values))
     hint = f": is {typo} meant to be one?" if typo else ""
     return f"array: expected positions or preset, got {', '.join(values) or 'an empty file'}{hint}"
 
@@ -158,7 +165,7 @@ def check_values(schema: type[BaseModel], values: Any, prefix: str = "") -> dict
     try:
         checked = schema.model_validate(values)
     except ValidationError as error:
-        problems += [_explain(schema, item, prefix) for item in error.errors()]
+        problems += [explain(schema, item, prefix) for item in error.errors()]
     if problems:
         raise ConfigError("\n".join(dict.fromkeys(problems)))
     return checked.model_dump()
@@ -180,8 +187,7 @@ def _split_overrides(schema: type[BaseModel], overrides: list[str]) -> tuple[dic
 
 def check_same(path: Path, values: dict[str, Any]) -> None:
     """Raises ConfigError unless the resolved config in ``path`` is ``values``; where the files lie does not count."""
-    there: Any = OmegaConf.to_container(_load_file(path), resolve=False)
-    before, now = _flat(there), _flat(values)
+    before, now = flatten(read_yaml(path)), flatten(values)
     keys = sorted(key for key in {*before, *now} if not _agree(key, before.get(key), now.get(key)))
     if keys:
         told = [f"{key} {before.get(key, 'not set')} (now {now.get(key, 'not set')})" for key in keys[:4]]
@@ -196,10 +202,11 @@ def _agree(key: str, before: Any, now: Any) -> bool:
     return (before is None) == (now is None) if place else bool(before == now)
 
 
-def _flat(values: dict[str, Any], prefix: str = "") -> dict[str, Any]:
+def flatten(values: dict[str, Any], prefix: str = "") -> dict[str, Any]:
+    """Every value by its whole key, with dots."""
     flat: dict[str, Any] = {}
     for key, value in values.items():
-        flat.update(_flat(value, f"{prefix}{key}.") if isinstance(value, dict) else {prefix + key: value})
+        flat.update(flatten(value, f"{prefix}{key}.") if isinstance(value, dict) else {prefix + key: value})
     return flat
 
 
@@ -208,7 +215,7 @@ def write_config(path: Path, values: dict[str, Any]) -> None:
     write_text(path, OmegaConf.to_yaml(OmegaConf.create(values)))
 
 
-def _load_file(path: Path) -> Any:
+def read_yaml(path: Path) -> dict[str, Any]:
     """A YAML mapping; tags that would build objects are refused by the loader."""
     try:
         loaded = OmegaConf.load(path)
@@ -216,7 +223,8 @@ def _load_file(path: Path) -> Any:
         raise ConfigError(f"{path}: expected a YAML mapping, got {one_line(error)}") from None
     if not OmegaConf.is_dict(loaded):
         raise ConfigError(f"{path}: expected a YAML mapping, got a list")
-    return loaded
+    plain: Any = OmegaConf.to_container(loaded, resolve=False)
+    return dict(plain)
 
 
 def _interpolations(values: Any, path: str = "") -> list[tuple[str, str]]:
@@ -225,54 +233,6 @@ def _interpolations(values: Any, path: str = "") -> list[tuple[str, str]]:
     if isinstance(values, list):
         return [hit for index, value in enumerate(values) for hit in _interpolations(value, f"{path}.{index}")]
     return [(path, values)] if isinstance(values, str) and "${" in values else []
-
-
-def _explain(schema: type[BaseModel], error: Any, prefix: str) -> str:
-    """One pydantic error as a line that says what, expected, got."""
-    place, siblings = locate(schema, error["loc"])
-    name = prefix + place
-    if error["type"] == "extra_forbidden":
-        near = _nearest(str(error["loc"][-1]), sorted(siblings))
-        return f"{name}: expected a known key, got an unknown one{_did_you_mean(near) or _choices(siblings)}"
-    if error["type"] == "missing":
-        how = {
-            "model": "add a train config such as teacher or student",
-            "distill": "add a distill config such as lin_one_step",
-        }.get(name, f"set {name}=…")
-        return f"{name}: expected a value, got none: {how}"
-    if error["type"] == "union_tag_not_found":
-        key = error["ctx"]["discriminator"].strip("'")
-        return f"{name}.{key}: expected a value, got none: set {name}.{key}=…"
-    if error["type"] in ("union_tag_invalid", "literal_error"):
-        return _explain_choice(name, error)
-    message = error["msg"].removeprefix("Input should be ").removeprefix("Value error, ")
-    comparison = message.startswith(("greater", "less"))
-    return f"{name}: expected {'a value ' if comparison else ''}{message}, got {error['input']!r}"
-
-
-def _explain_choice(name: str, error: Any) -> str:
-    """A name outside a fixed table: of a union's member (its key is in the context) or of a literal."""
-    context = error.get("ctx", {})
-    key = context.get("discriminator", "").strip("'")
-    expected = str(context.get("expected_tags") or context.get("expected") or "a name")
-    choices = [choice.strip("' ") for choice in expected.replace(" or ", ", ").split(", ")]
-    got = context.get("tag", error["input"])
-    near = _did_you_mean(_nearest(str(got), choices))
-    listed = f"one of {', '.join(choices)}" if len(choices) > 1 or key else expected
-    return f"{name}{'.' + key if key else ''}: expected {listed}, got {got}{near}"
-
-
-def _nearest(name: str, choices: list[str]) -> str | None:
-    found = difflib.get_close_matches(name, choices, n=1, cutoff=0.6)
-    return found[0] if found else None
-
-
-def _did_you_mean(near: str | None) -> str:
-    return f": did you mean {near}?" if near else ""
-
-
-def _choices(names: set[str]) -> str:
-    return f": known are {', '.join(sorted(names))}" if names else ""
 
 
 def _rectangular(positions: list[list[float]]) -> np.ndarray:

@@ -11,10 +11,12 @@ from torch import nn
 from arrayse.config import ConfigError
 from arrayse.files import one_line
 from arrayse.kd import CachedViews, Distillation, Teacher, Term
+from arrayse.kd.term import OUTPUTS
 from arrayse.losses import LOSSES
 from arrayse.mixture import Dataset
 from arrayse.models import Enhancer
 from arrayse.objectives import Batch, Objective, Supervised
+from arrayse.places import placed_in_term
 from arrayse.processes import Processes
 from arrayse.teachers import Values, load_teachers
 from arrayse.train import FitSettings, Phase
@@ -27,18 +29,20 @@ class Plan:
     Attributes:
         phases: one after the other.
         teachers: who teaches.
+        warnings: what can be trained, but is hardly meant.
     """
 
     phases: list[Phase]
     teachers: list[Teacher] = field(default_factory=list)
+    warnings: list[str] = field(default_factory=list)
 
     def equations(self) -> list[str]:
         """The total loss of every phase."""
         return [f"{phase.name}: {phase.objective.equation()}" for phase in self.phases]
 
     def notes(self) -> list[str]:
-        """A line about every distillation term, for people."""
-        return [_note(term) for teacher in self.teachers for term in teacher.terms]
+        """A line about every distillation term, for people, and the warnings."""
+        return [*(_note(term) for teacher in self.teachers for term in teacher.terms), *self.warnings]
 
 
 def supervised_plan(values: Values, student: Enhancer) -> Plan:
@@ -56,11 +60,12 @@ def distillation_plan(values: Values, student: Enhancer, dataset: Dataset, setti
     """
     teachers = load_teachers(values, student, dataset, settings)
     section, loss, epochs = values["distill"], _loss(values), values["phase_epochs"]
-    _try_terms(student, loss, teachers, settings, min(entry.n_samples for entry in dataset.entries("train")))
+    shortest = min(entry.n_samples for entry in dataset.entries("train"))
+    _try_terms(student, loss, teachers, settings, shortest, section["terms"])
     try:
         alone, both = (Distillation(student, loss, teachers, a) for a in (0.0, section["supervised_weight"]))
     except ValueError as error:
-        raise ConfigError(f"distill.{error}") from None
+        raise ConfigError(f"distill.{str(error).replace('term: ', 'terms: ', 1)}") from None
     supervised = Supervised(student, loss)
     steps: list[tuple[str, Objective]] = {
         "one_step": _repeated("distillation", both, len(epochs or [1])),
@@ -70,7 +75,7 @@ def distillation_plan(values: Values, student: Enhancer, dataset: Dataset, setti
     if len(epochs or steps) != len(steps):
         wanted = f"expected {len(steps)} numbers for {section['schedule']}"
         raise ConfigError(f"phase_epochs: {wanted}, got {len(epochs)}")
-    return Plan(_phases(values, steps), teachers)
+    return Plan(_phases(values, steps), teachers, _open_level(values["loss"]["name"], teachers))
 
 
 TRIED_SECONDS = 0.5
@@ -79,7 +84,12 @@ TRIED_SECONDS = 0.5
 
 @torch.no_grad()
 def _try_terms(
-    student: Enhancer, loss: nn.Module, teachers: list[Teacher], settings: FitSettings, shortest: int
+    student: Enhancer,
+    loss: nn.Module,
+    teachers: list[Teacher],
+    settings: FitSettings,
+    shortest: int,
+    sections: dict[str, Values],
 ) -> None:
     """Computes every term once, on noise: what cannot be compared comes up before anything is written.
 
@@ -89,6 +99,7 @@ def _try_terms(
         teachers: with their terms.
         settings: what a batch is like.
         shortest: samples of the shortest scene, which no crop is longer than.
+        sections: of the terms in the config.
 
     Raises:
         ConfigError: what a loss refuses, or features whose shapes it cannot join.
@@ -106,16 +117,30 @@ def _try_terms(
         seen = live(batch, teacher.wanted())
         for term in teacher.terms:
             one = Teacher(teacher.name, lambda batch, wanted, seen=seen: seen, [term])
-            _try_term(Distillation(student, loss, [one], 0.0).eval(), term, batch)
+            key = term.name if term.name in sections else term.name.removeprefix(f"{teacher.name}_")
+            try:
+                _try_term(Distillation(student, loss, [one], 0.0).eval(), term, batch)
+            except ValueError as error:
+                raise ConfigError(placed_in_term(str(error), key, sections[key])) from None
 
 
 def _try_term(objective: Distillation, term: Term, batch: Batch) -> None:
+    """Raises ValueError for what a loss refuses, and for features whose shapes it cannot join."""
     try:
         objective(batch)
-    except (ValueError, RuntimeError) as error:
+    except RuntimeError as error:
         pairs = ", ".join(f"{of_student} → {of_teacher}" for of_student, of_teacher in term.pairs)
-        told = f"expected taps that can be compared ({pairs}), got {one_line(error)}"
-        raise ConfigError(f"distill.terms.{term.name}: {error if isinstance(error, ValueError) else told}") from None
+        raise ValueError(f"pairs: expected taps that can be compared ({pairs}), got {one_line(error)}") from None
+
+
+def _open_level(loss: str, teachers: list[Teacher]) -> list[str]:
+    """A warning about terms that compare levels which the supervised loss does not know."""
+    terms = [term for teacher in teachers for term in teacher.terms]
+    names = [term.name for term in terms if any(tap in OUTPUTS for pair in term.pairs for tap in pair)]
+    if loss != "negative_si_sdr" or not names:
+        return []
+    better = "'loss={name: negative_snr}' does not"
+    return [f"warning: loss negative_si_sdr leaves the level open that {', '.join(names)} compares; {better}"]
 
 
 def _phases(values: Values, steps: list[tuple[str, Objective]]) -> list[Phase]:

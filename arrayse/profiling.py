@@ -5,18 +5,23 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
-from arrayse.checkpoint import load_enhancer
+from arrayse.checkpoint import fingerprint, load_enhancer
 from arrayse.config import ConfigError, config_root, find_config, read_array, read_config
+from arrayse.device_profile import DeviceProfile, device_profile
 from arrayse.files import write_text
 from arrayse.geometry import ArrayGeometry
-from arrayse.models import Enhancer, build_enhancer
+from arrayse.models import Enhancer
 from arrayse.profile import Profile, cost, real_time_factor
 from arrayse.report.costs import csv_costs, markdown_costs
+from arrayse.report.device import csv_device, markdown_device
 from arrayse.verbs.common import Values
-from arrayse.verbs.nets import describe
+from arrayse.verbs.nets import build_network
 
 OF_NETWORKS = ("model", "stft", "features", "mics", "ref_mic")
 """Keys that change the networks of configs; all others say how they are looked at."""
+
+DEVICE_BLOCKS = 1000
+"""Blocks that are timed of each system at most."""
 
 GROUPS = ("model", "train")
 """Groups of named configs that hold a network."""
@@ -60,13 +65,42 @@ def run_profile(
     return profiles, paths
 
 
+def run_device_profile(values: Values, names: list[str], overrides: list[str]) -> tuple[DeviceProfile, list[Path]]:
+    """Measures one causal network as a device would run it, and writes the table where ``out`` says.
+
+    Args:
+        values: of a profile config; ``seconds`` times ``repeats`` are timed, but :data:`DEVICE_BLOCKS` at most.
+        names: a run folder, or a config, whose network is not trained.
+        overrides: see :func:`run_profile`.
+
+    Returns:
+        The profile, and the files written.
+
+    Raises:
+        ValueError: another number of names, and see :func:`run_profile` and :func:`device_profile`.
+    """
+    if len(names) != 1:
+        raise ConfigError(f"device: expected one run folder or config, got {', '.join(names) or 'none'}")
+    paths, geometry = table_paths(values["out"], "device"), read_array(values["array"])
+    enhancer = _enhancer(names[0], overrides, geometry, values["sample_rate"])
+    if not enhancer.causal:
+        raise ConfigError(f"device: expected a causal network, got {names[0]}, which needs the whole utterance")
+    folder, file = Path(names[0]).expanduser(), None if values["onnx"] is None else Path(values["onnx"])
+    n_blocks = int(values["seconds"] * values["repeats"] * enhancer.sample_rate / enhancer.block_samples)
+    run = fingerprint(folder) if folder.is_dir() else None
+    profile = device_profile(names[0], enhancer, max(1, min(n_blocks, DEVICE_BLOCKS)), file, run)
+    for path in paths:
+        write_text(path, markdown_device(profile) if path.suffix == ".md" else csv_device(profile))
+    return profile, paths
+
+
 def named_networks() -> list[str]:
     """The named configs that replace a network, in alphabetical order."""
     return sorted(path.stem for path in (config_root() / "model").glob("*.yaml"))
 
 
-def table_paths(out: str | None) -> list[Path]:
-    """Where the table goes: a file by its ending, or ``profile.md`` and ``profile.csv`` in a folder.
+def table_paths(out: str | None, name: str = "profile") -> list[Path]:
+    """Where the table goes: a file by its ending, or one of this name ending in .md and .csv each in a folder.
 
     Raises:
         ValueError: a file of another kind.
@@ -78,7 +112,7 @@ def table_paths(out: str | None) -> list[Path]:
         return [path]
     if path.suffix and not path.is_dir():
         raise ValueError(f"out: expected a folder, or a name ending in .md or .csv, got {path}")
-    return [path / "profile.md", path / "profile.csv"]
+    return [path / f"{name}.md", path / f"{name}.csv"]
 
 
 def _enhancer(name: str, overrides: list[str], geometry: ArrayGeometry, sample_rate: int) -> Enhancer:
@@ -91,17 +125,14 @@ def _enhancer(name: str, overrides: list[str], geometry: ArrayGeometry, sample_r
     path = _find(name)
     try:
         config = read_config("train", [str(path), *overrides, "data=unused", "out=unused"])
-        return build_enhancer(**describe(config, geometry, sample_rate))
+        return build_network(config, geometry, sample_rate)
     except ValueError as error:
         raise ConfigError("\n".join(f"{name}: {line}" for line in str(error).splitlines())) from None
 
 
 def _find(name: str) -> Path:
     """The YAML file of a network."""
-    try:
-        path = find_config(name, "model")
-    except ConfigError as error:
-        raise ConfigError(f"profile: expected a run folder or a config, got {name}: no such folder\n{error}") from None
+    path = find_config(name, "model", "a run folder, a YAML file or a named config")
     if path.is_relative_to(config_root()) and path.parent.name not in GROUPS:
         wanted = f"expected a run folder, a YAML file or one of {', '.join(named_networks())}"
         raise ConfigError(f"profile: {wanted}, got {path.parent.name}/{path.stem}")

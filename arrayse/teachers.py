@@ -16,7 +16,9 @@ from arrayse.kd import CachedViews, LiveViews, Teacher, Term, build_term, check_
 from arrayse.kd.cache import Origin, ViewCache
 from arrayse.mixture import Dataset
 from arrayse.models import Enhancer
+from arrayse.places import placed_in_term
 from arrayse.processes import Processes
+from arrayse.sizes import bytes_in_words
 from arrayse.train import FitSettings, precision_name
 
 Values = dict[str, Any]
@@ -52,7 +54,7 @@ class CacheClaim:
     missing_bytes: int
 
     def __str__(self) -> str:
-        return f"teacher outputs: {self.missing_bytes / 1e9:.3g} GB more in {self.cache.folder}"
+        return f"teacher outputs: {bytes_in_words(self.missing_bytes)} more in {self.cache.folder}"
 
     def write(self) -> None:
         """Makes the folder this cache."""
@@ -85,33 +87,39 @@ def cache_claims(teachers: list[Teacher], reader: SceneReader, settings: FitSett
 
 def _runs(values: Values) -> dict[str, Values]:
     """The section of every teacher by its name."""
-    if (values["teacher"] is None) == (values["teachers"] is None):
-        got = "none" if values["teacher"] is None else "both"
-        raise ConfigError(f"teacher: expected teacher=RUN or teachers={{NAME: {{run: RUN}}}}, got {got}")
-    if values["teacher"] is not None:
-        return {"teacher": {"run": values["teacher"], "weight": 1.0, "snr_db": None}}
-    for name, section in values["teachers"].items():
+    teacher, teachers = values["teacher"], values["teachers"]
+    if teacher is not None and teachers is not None:
+        runs = " ".join(f"teachers.{name}.run=RUN" for name in teachers)
+        wanted = f"expected none where a config has teachers of its own ({', '.join(teachers)})"
+        raise ConfigError(f"teacher: {wanted}, got {teacher}: set {runs}, or teachers=null for one teacher")
+    if teachers is None:
+        if teacher is None:
+            raise ConfigError("teacher: expected teacher=RUN or teachers={NAME: {run: RUN}}, got none")
+        return {"teacher": {"run": teacher, "weight": 1.0, "snr_db": None}}
+    for name, section in teachers.items():
         if not re.fullmatch(r"\w+", name):
             raise ConfigError(f"teachers: expected names of letters, digits and _, got {name!r}")
         if section["snr_db"] and not section["snr_db"][0] < section["snr_db"][1]:
             raise ConfigError(f"teachers.{name}.snr_db: expected a lower and a higher SNR, got {section['snr_db']}")
-    return dict(values["teachers"])
+    return dict(teachers)
 
 
 def _load(values: Values, name: str, section: Values, student: Enhancer, dataset: Dataset) -> Teacher:
     run, several = Path(section["run"]), values["teachers"] is not None
+    key = f"teachers.{name}.run" if several else "teacher"
     if not run.is_dir():
-        key = f"teachers.{name}.run" if several else "teacher"
         raise ConfigError(f"{key}: expected a folder that arrayse train or distill wrote, got {run}: no such folder")
-    before = fingerprint(run)
-    enhancer = load_enhancer(run)
+    try:
+        before, enhancer = fingerprint(run), load_enhancer(run)
+    except ValueError as error:
+        raise ConfigError(f"{key}: {str(error).removeprefix('run: ')}") from None
     if fingerprint(run) != before:
-        raise ConfigError(f"{name}: expected a teacher that does not change, got {run}, which is being trained")
+        raise ConfigError(f"{key}: expected a teacher that does not change, got {run}, which is being trained")
     check_compatible(student, enhancer, name if several else "the teacher")
     check_fits(name, enhancer, dataset)
     prefix = f"{name}_" if several else ""
     terms = [
-        _term(prefix + term_name, term, student, enhancer)
+        _term(prefix, term_name, term, student, enhancer)
         for term_name, term in values["distill"]["terms"].items()
         if term["weight"] > 0
     ]
@@ -122,12 +130,14 @@ def _load(values: Values, name: str, section: Values, student: Enhancer, dataset
     return Teacher(name, source, terms, section["weight"], snr_db, before)
 
 
-def _term(name: str, section: Values, student: Enhancer, teacher: Enhancer) -> Term:
+def _term(prefix: str, name: str, section: Values, student: Enhancer, teacher: Enhancer) -> Term:
+    """A term; the prefix of its name is that of its teacher, where there are several."""
     pairs = None if section["pairs"] is None else [(pair[0], pair[1]) for pair in section["pairs"]]
     try:
-        return build_term(name, section["loss"], section["weight"], pairs, student, teacher)
+        return build_term(prefix + name, section["loss"], section["weight"], pairs, student, teacher)
     except ValueError as error:
-        raise ConfigError(f"distill.terms.{error}") from None
+        told = str(error).removeprefix(f"{prefix}{name} ")
+        raise ConfigError(placed_in_term(told, name, section)) from None
 
 
 def _check_items(teacher: Teacher, term: Term, n_items: int) -> None:

@@ -26,14 +26,12 @@ from arrayse.files import append_json_lines, read_json_lines, remove_leftovers, 
 from arrayse.objectives import Batch, Supervised
 from arrayse.processes import Processes, has_bfloat16
 from arrayse.tracking import summary_writer, write_tensorboard
-from arrayse.training import FitSettings, Phase, SignalFlag, State, StoppedBySignal, learning_rate
+from arrayse.training import REFUSED, FitSettings, Phase, SignalFlag, State, StoppedBySignal, learning_rate
 
 __all__ = ["FitSettings", "Phase", "ProgressCallback", "State", "StoppedBySignal", "fit", "has_bfloat16"]
 
 MAX_BAD_STEPS = 3
 METRICS = "metrics.jsonl"
-REFUSED = "_refused"
-"""Where :attr:`State.sums` counts the steps that add to no other sum."""
 
 ProgressCallback = Callable[[str, int, int, dict[str, float]], None]
 """``progress(title, done, total, numbers)``."""
@@ -178,7 +176,7 @@ class _Training:
         for batch in batches:
             self._step(phase, batch.to(self.processes.device))
             state.step += 1
-            self.progress(title, state.step, self.n_steps, {"loss": self._averages().get("loss", math.nan)})
+            self.progress(title, state.step, self.n_steps, {"loss": self.state.averages().get("loss", math.nan)})
             if self.processes.any(self.flag.number is not None):
                 self._save()
                 raise StoppedBySignal(self.flag.number or signal.SIGTERM)
@@ -203,13 +201,13 @@ class _Training:
         self.optimizer.step()
         self.state.bad_steps = 0
         for name, value in terms.items():
-            self._add(name, self.processes.mean(float(value.detach())))
+            self.state.add(name, self.processes.mean(float(value.detach())))
 
     def _refuse(self, phase: Phase) -> None:
         """A loss or gradient that is not finite: the weights stay, the scenes are logged."""
         state, batch_size = self.state, self.settings.batch_size
         state.bad_steps += 1
-        self._add(REFUSED, 1.0)
+        state.add(REFUSED, 1.0)
         scenes = batch_entries(self.train, self.train_entries, batch_size, state.total_epochs, state.step)
         ids = [scene.id for scene in scenes]
         self._log(
@@ -227,14 +225,6 @@ class _Training:
                 f"last batch: {', '.join(ids)}; see {self.run / METRICS}"
             )
 
-    def _add(self, name: str, value: float) -> None:
-        self.state.sums[name] = self.state.sums.get(name, 0.0) + value
-
-    def _averages(self) -> dict[str, float]:
-        """Means over the steps of the epoch so far, without those that were refused."""
-        n_steps = self.state.step - self.state.sums.get(REFUSED, 0.0)
-        return {name: value / n_steps for name, value in self.state.sums.items() if name != REFUSED}
-
     def _end_epoch(self, phase: Phase) -> None:
         state = self.state
         rate = learning_rate(self.settings, phase, replace(state, step=state.step - 1), self.n_steps)
@@ -249,7 +239,7 @@ class _Training:
             state.best = measured["loss"]
             if self.processes.rank == 0:
                 save_weights(self.run, self.student)
-        averages = self._averages()
+        averages = self.state.averages()
         state.epoch, state.total_epochs, state.step, state.sums = (
             state.epoch + 1,
             state.total_epochs + 1,

@@ -73,6 +73,10 @@ class Phase:
     patience: int | None = None
 
 
+REFUSED = "_refused"
+"""Where :attr:`State.sums` counts the steps that add to no other sum."""
+
+
 @dataclass
 class State:
     """Where a training stands: everything but tensors.
@@ -102,6 +106,15 @@ class State:
     sums: dict[str, float] = field(default_factory=dict)
     n_metrics: int = 0
     finished: bool = False
+
+    def add(self, name: str, value: float) -> None:
+        """Adds to a sum over the steps of the epoch."""
+        self.sums[name] = self.sums.get(name, 0.0) + value
+
+    def averages(self) -> dict[str, float]:
+        """Means over the steps of the epoch so far, without those that were refused."""
+        n_steps = self.step - self.sums.get(REFUSED, 0.0)
+        return {name: value / n_steps for name, value in self.sums.items() if name != REFUSED}
 
     @classmethod
     def restore(cls, stored: Any) -> State:

@@ -66,7 +66,7 @@ def test_bad_commands(
             "mics: expected distinct channel numbers from 0 to 4, got [7]",
             ["train", "teacher", data, out, "mics=[7]"],
         ),
-        ("expected at most 6 (the scenes), got 64", ["train", "teacher", data, out, "fit.batch_size=64"]),
+        ("error fit.batch_size: expected at most 6 (the scenes), got 64", ["train", "teacher", data, out, "fit.batch_size=64"]),
         ("got nowhere: no such folder", ["distill", "student", "lin_one_step", "teacher=nowhere", data, out]),
         ("runs: expected run folders", ["evaluate", data, out]),
         ("did you mean array/glasses?", ["array", "show", "glases"]),
@@ -86,7 +86,7 @@ def test_teacher_and_student_on_other_transforms(
 ) -> None:
     teacher = make_run(tmp_path / "teacher", open_dataset(tiny_dataset).geometry)
     arguments = ["student", "lin_one_step", f"teacher={teacher}", f"data={tiny_dataset}", f"out={tmp_path / 'student'}"]
-    expected = "lin pairs: expected stft.hop_length 256 as the teacher has, got 128"
+    expected = "error distill.terms.lin.pairs: expected stft.hop_length 256 as the teacher has, got 128"
     fails(monkeypatch, capsys, expected, "distill", *arguments, "stft.hop_length=128")
     assert not (tmp_path / "student").exists()
 

@@ -71,9 +71,11 @@ def test_what_cannot_be_profiled_is_told_by_name(
     run = make_run(tmp_path / "run", open_dataset(tiny_dataset).geometry)
     monkeypatch.chdir(tmp_path)
     for expected, arguments in [
-        ("did you mean model/dccrn?", ["dcrn"]),
-        ("expected a YAML file or one of model/conv_tasnet, ", ["dcrn"]),
-        ("profile: expected a run folder or a config, got dcrn: no such folder", ["dcrn"]),
+        (
+            "error config: expected a run folder, a YAML file or a named config, got dcrn: did you mean model/dccrn? "
+            "configs/model has conv_tasnet, ",
+            ["dcrn"],
+        ),
         ("or one of conv_tasnet, ", ["simulate/office"]),
         ("got simulate/office", ["office"]),
         ("without model.json", [str(tmp_path)]),
@@ -81,6 +83,8 @@ def test_what_cannot_be_profiled_is_told_by_name(
             "tesch: model.freq_hiden: expected a known key, got an unknown one: did you mean",
             ["tesch", "model.freq_hiden=3"],
         ),
+        ("tesch: model.causal: expected true for metzger", ["tesch", "model.preset=metzger"]),
+        ("tesch: stft.hop_length: expected a proper divisor of n_fft 512, got 3", ["tesch", "stft.hop_length=3"]),
         ("tesch: mics: expected distinct channel numbers from 0 to 4, got [7]", ["tesch", "mics=[7]"]),
         ("run: expected no keys of a network for a run, which has its own, got mics=[0]", ["run", "mics=[0]"]),
         ("repeats: expected a value greater than or equal to 1, got 0", ["tesch", "repeats=0"]),

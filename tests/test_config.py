@@ -1,4 +1,4 @@
-"""Configurations: merging, checking, and errors that name what, expected, got, and the nearest valid name."""
+"""Configurations: checking, and errors that name what, expected, got, and the nearest valid name."""
 
 from __future__ import annotations
 
@@ -24,17 +24,6 @@ TRAIN = ["train/teacher", "data=d", "out=o"]
 
 def lines(error: pytest.ExceptionInfo[ConfigError]) -> list[str]:
     return str(error.value).splitlines()
-
-
-def test_files_merge_left_to_right_and_overrides_win(tmp_path: Path) -> None:
-    (tmp_path / "a.yaml").write_text("data: a\nout: a\nepochs: 1\nfit: {seconds: 1.0, batch_size: 1}\n")
-    (tmp_path / "b.yaml").write_text("epochs: 2\nfit: {batch_size: 2}\n")
-    arguments = ["model/tesch", str(tmp_path / "a.yaml"), str(tmp_path / "b.yaml"), "out=c"]
-    values = read_config("train", arguments)
-    assert (values["data"], values["out"], values["epochs"]) == ("a", "c", 2)
-    assert (values["fit"]["seconds"], values["fit"]["batch_size"]) == (1.0, 2)
-    swapped = read_config("train", [arguments[0], arguments[2], arguments[1]])
-    assert (swapped["epochs"], swapped["fit"]["batch_size"]) == (1, 1)
 
 
 def test_defaults_are_those_of_the_classes() -> None:
@@ -64,77 +53,6 @@ def test_unknown_names_of_models_and_losses_list_the_choices() -> None:
     assert f"loss.name: expected one of {', '.join(LOSSES)}, got mse" in [
         line.split(": did you")[0] for line in lines(error)
     ]
-
-
-def test_a_section_that_names_another_class_is_replaced_whole() -> None:
-    """Arguments of the network before are not those of the new one; the same name keeps them."""
-    other = read_config("train", [*TRAIN, "model={name: subband, hidden: 8}"])["model"]
-    assert other["name"] == "subband"
-    assert "freq_hidden" not in other
-    same = read_config("train", [*TRAIN, "model={name: ft_jnf, time_hidden: 8}"])["model"]
-    assert (same["freq_hidden"], same["time_hidden"]) == (256, 8)
-
-
-def test_a_section_without_a_name_so_far_keeps_its_arguments_when_it_gets_one(tmp_path: Path) -> None:
-    (tmp_path / "narrow.yaml").write_text("model: {freq_hidden: 7}\n")
-    named = read_config("train", [str(tmp_path / "narrow.yaml"), "data=d", "out=o", "model.name=ft_jnf"])["model"]
-    assert (named["name"], named["freq_hidden"]) == ("ft_jnf", 7)
-
-
-def test_another_network_replaces_what_belonged_to_the_one_before() -> None:
-    """Transform, features and loss are those of the new one, or the defaults, and never the old one's."""
-    plain = read_config("train", ["data=d", "out=o", "model.name=ft_jnf"])
-    values = read_config("train", ["student", "model/metzger", "model/dpdcrn_causal", "data=d", "out=o"])
-    assert values["features"] == plain["features"] != {"norm": "segment", "time_constant": 1.0}
-    assert values["loss"] == plain["loss"]
-    values = read_config("train", ["student", "model/dccrn", "model/subband", "data=d", "out=o"])
-    assert (values["stft"]["win_length"], values["stft"]["hop_length"]) == (None, 256)
-    assert values["loss"] == {"name": "magnitude_mse"}
-    values = read_config("train", ["student", "model/metzger", "model/conv_tasnet", "data=d", "out=o"])
-    assert values["features"] == plain["features"]
-    values = read_config("train", ["student", "model/dccrn", "model/conv_tasnet", "data=d", "out=o"])
-    assert values["stft"] == {"n_fft": 512, "hop_length": 128, "window": "hann", "win_length": None}
-    values = read_config("train", ["model/dccrn", "student", "data=d", "out=o"])  # the other way round
-    assert (values["model"]["name"], values["stft"], values["loss"]) == ("ft_jnf", plain["stft"], plain["loss"])
-
-
-def test_another_network_on_the_command_line_keeps_what_belongs_to_the_training() -> None:
-    base = ["student", "model/dccrn", "data=d", "out=o", "mics=[1,2]", "seed=4", "fit.seconds=1.0"]
-    values = read_config("train", [*base, "model.name=fullband", "stft.n_fft=256", "stft.hop_length=64"])
-    assert values["model"]["name"] == "fullband"
-    assert "channels" not in values["model"]
-    assert (values["mics"], values["seed"], values["epochs"], values["patience"]) == ([1, 2], 4, 60, 12)
-    assert (values["fit"]["seconds"], values["fit"]["batch_size"]) == (1.0, 6)
-    assert values["stft"] == {"n_fft": 256, "hop_length": 64, "window": "sqrt_hann", "win_length": None}
-    assert values["loss"] == read_config("train", ["data=d", "out=o", "model.name=ft_jnf"])["loss"]
-    same = read_config("train", [*base, "model.name=dccrn", "model.lstm_hidden=8"])
-    assert (same["stft"]["win_length"], same["loss"]) == (400, {"name": "negative_si_sdr"})
-    assert (same["model"]["channels"][0], same["model"]["lstm_hidden"]) == (32, 8)
-
-
-def test_a_student_that_replaces_its_network_keeps_the_distillation() -> None:
-    arguments = ["student", "lin_one_step", "model/dccrn", "data=d", "out=o", "teacher=t"]
-    values = read_config("distill", [*arguments, "model.name=dptnet"])
-    assert list(values["distill"]["terms"]) == ["lin"]
-    assert (values["mics"], values["fit"]["batch_size"]) == ([0], 6)
-    assert values["stft"]["win_length"] is None
-
-
-def test_a_loss_that_another_one_wraps_is_replaced_whole_too() -> None:
-    base = ["student", "dispatch_l2", "data=d", "out=o", "teacher=t"]
-    other = read_config("distill", [*base, "distill.terms.dispatch.loss.inner={name: dfkd, beta: 0.2}"])
-    inner = other["distill"]["terms"]["dispatch"]["loss"]["inner"]
-    assert (inner["name"], inner["beta"], inner["crossover"], "power" in inner) == ("dfkd", 0.2, "cumulative", False)
-    same = read_config("distill", [*base, "distill.terms.dispatch.loss.inner.power=l1"])
-    assert same["distill"]["terms"]["dispatch"]["loss"]["inner"]["power"] == "l1"
-    bare = read_config("distill", [*base, "distill.terms.dispatch.loss={name: lin}"])
-    assert bare["distill"]["terms"]["dispatch"]["loss"] == {"name": "lin", "form": "normalised"}
-
-
-def test_a_name_that_is_a_mere_label_replaces_nothing(tmp_path: Path) -> None:
-    (tmp_path / "rings.yaml").write_text("array: {preset: circular, n_mics: 7, name: ring}\n")
-    array = read_config("simulate", [str(tmp_path / "rings.yaml"), "out=o", "array.name=other"])["array"]
-    assert array == {"preset": "circular", "n_mics": 7, "name": "other"}
 
 
 def test_an_error_inside_a_distillation_term_names_its_place() -> None:
@@ -183,9 +101,46 @@ def test_yaml_tags_run_nothing(tmp_path: Path) -> None:
     assert not marker.exists()
 
 
-def test_a_missing_config_names_the_nearest() -> None:
-    with pytest.raises(ConfigError, match=r"got teecher: did you mean train/teacher\?"):
-        find_config("teecher", "train")
+@pytest.mark.parametrize(
+    ("group", "name", "hint"),
+    [
+        ("train", "teecher", "did you mean train/teacher? configs/train has quickstart_student, quickstart_teacher, s"),
+        ("simulate", "quikstart", "did you mean simulate/quickstart? configs/simulate has babble, "),
+        ("distill", "studnt", "did you mean train/student? configs/train has quickstart_student, "),
+        ("train", "modell/dccrm", "did you mean model/dccrn? configs/model has conv_tasnet, "),
+        ("train", "configs/model/dccrm.yaml", "did you mean model/dccrn? configs/model has conv_tasnet, "),
+        ("train", "zzz", "configs/train has quickstart_student, "),
+        ("train", "", "configs/train has quickstart_student, "),
+        ("train", "runs/studnet", "no such file"),
+        ("report", "zzz", "no such file"),
+    ],
+)
+def test_a_missing_config_names_the_nearest_and_its_group(group: str, name: str, hint: str) -> None:
+    with pytest.raises(ConfigError) as error:
+        find_config(name, group, "a run or a config")
+    (line,) = lines(error)
+    assert line.startswith(f"config: expected a run or a config, got {name}: {hint}")
+
+
+def test_what_only_the_class_sees_is_told_with_the_rest() -> None:
+    with pytest.raises(ConfigError) as error:
+        read_config("train", [*TRAIN, "stft.hop_length=100", "fit.snr_db=[3,1]", "epochs=0", "phase_epochs=[]"])
+    assert lines(error) == [
+        "stft.hop_length: expected a proper divisor of n_fft 512, got 100",
+        "epochs: expected a value greater than or equal to 1, got 0",
+        "phase_epochs: expected at least 1 value, got []",
+        "fit.snr_db: expected the lowest and the highest SNR, got [3.0, 1.0]",
+    ]
+
+
+def test_lists_of_the_wrong_length_are_told_by_what_they_hold() -> None:
+    arguments = ["student", "lin_one_step", "data=d", "out=o", "teacher=t", "fit.snr_db=[1,2,3]"]
+    with pytest.raises(ConfigError) as error:
+        read_config("distill", [*arguments, "distill.terms.lin.pairs=[[spec]]"])
+    assert lines(error) == [
+        "fit.snr_db: expected at most 2 values, got [1, 2, 3]",
+        "distill.terms.lin.pairs.0: expected [tap of the student, tap of the teacher], got ['spec']",
+    ]
 
 
 def test_a_loss_without_arguments_is_configurable() -> None:

@@ -32,6 +32,7 @@ NEEDED = {
     "model": ["data=d", "out=o"],
     "distill": ["data=d", "out=o", "teacher=t"],
     "evaluate": ["data=d", "out=o"],
+    "sweep": ["data=d", "out=o"],
 }
 
 
@@ -59,6 +60,33 @@ def test_a_simulate_config_makes_scenes(name: str, tiny_corpus: Path) -> None:
     assert np.isfinite(mixture.noisy).all()
 
 
+FOR = {
+    "dfkd_snr_one_step": ["conv_tasnet_student", "dccrn_sixteenth", "dptnet_student"],
+    "i2s_tfckd_dccrn": ["dccrn_sixteenth", "dccrn_quarter", "dccrn"],
+    "i2s_tfckd_dpdcrn": ["dpdcrn_student"],
+    "subband_one_step": ["subband"],
+}
+"""Distill configs that are made for other networks than FT-JNF, and these."""
+
+
+def before(path: Path) -> list[str]:
+    """What a config is merged after."""
+    if kind_of(path) == "distill":
+        return ["student", *(f"model/{name}" for name in FOR.get(path.stem, [])[:1])]
+    return ["student"] if kind_of(path) == "train" and "model" not in OmegaConf.load(path) else []
+
+
+@pytest.mark.parametrize(("recipe", "network"), [(recipe, name) for recipe, names in FOR.items() for name in names])
+def test_a_recipe_for_some_networks_names_them_and_their_loss(recipe: str, network: str) -> None:
+    """The supervised loss that its weight is made for, whatever that of the network's own config."""
+    text = (config_root() / "distill" / f"{recipe}.yaml").read_text()
+    assert f"model/{network}" in text or network in ("dccrn_quarter", "dccrn")
+    values = read_config("distill", ["student", f"model/{network}", recipe, *NEEDED["distill"]])
+    assert values["loss"]["name"] in text
+    plain = read_config("train", [f"model/{network}", *NEEDED["train"]])
+    assert [values[key] for key in ("model", "stft", "mics")] == [plain[key] for key in ("model", "stft", "mics")]
+
+
 @pytest.mark.parametrize("path", FILES, ids=lambda path: f"{path.parent.name}/{path.stem}")
 def test_a_config_builds(path: Path) -> None:
     kind = kind_of(path)
@@ -66,9 +94,7 @@ def test_a_config_builds(path: Path) -> None:
         assert read_array(str(path)).n_mics >= 2
         return
     verb = "train" if kind == "model" else kind
-    merged = kind == "distill" or (kind == "train" and "model" not in OmegaConf.load(path))
-    base = ["student"] if merged else []  # a distillation is merged after the config of its student
-    values = read_config(verb, [*base, str(path), *NEEDED[kind]])
+    values = read_config(verb, [*before(path), str(path), *NEEDED[kind]])
     if verb == "simulate":
         recipe_from(values["recipe"])
         read_array(values["array"])
@@ -87,7 +113,7 @@ def test_a_config_builds(path: Path) -> None:
 @pytest.mark.parametrize("path", [path for path in FILES if kind_of(path) == "distill"], ids=lambda path: path.stem)
 def test_a_distillation_config_has_losses_that_can_be_computed(path: Path) -> None:
     """Between networks of the sizes that it says, on a tenth of a second."""
-    values = read_config("distill", ["student", str(path), *NEEDED["distill"]])
+    values = read_config("distill", [*before(path), str(path), *NEEDED["distill"]])
     terms = values["distill"]["terms"].values()
     if any(term["loss"].get("form") == "fixed" for term in terms):
         pytest.skip("made for crops of seconds")
@@ -138,6 +164,8 @@ SIZES = {
     "dptnet": 2_830_785,
     "dptnet_student": 974_785,
     "fullband": 3_812_097,
+    "low_latency": 32_330,
+    "low_latency_asymmetric": 41_000,
     "metzger": 1_403_146,
     "subband": 1_823_617,
     "subband_elite": 4 * 1_823_617,

@@ -12,16 +12,20 @@ import pytest
 ROOT = Path(__file__).parents[1]
 
 LAYERS = {
-    0: ("geometry", "files", "audio", "converter", "mixture", "cluster", "parallel", "provenance"),
+    0: ("geometry", "files", "audio", "converter", "manifest", "mixture", "cluster", "parallel", "provenance", "sizes"),
     1: ("taps",),
     2: ("frontend", "losses", "metrics", "statistics", "objectives"),
     3: ("models", "kd"),
     4: (
-        *("data", "processes", "checkpoint", "training", "tracking", "train"),
-        *("profile", "beamform", "conditions", "breakdown", "summary", "evaluate", "report"),
+        *("data", "processes", "checkpoint", "stream", "onnx_metadata", "onnx_content", "onnx_backend", "export"),
+        *("live", "training", "tracking", "train"),
+        *("profile", "frame_times", "device_profile", "beamform", "conditions", "breakdown", "pairs", "sources"),
+        *("summary", "lineup", "systems"),
+        *("scoring", "examples", "speed", "evaluate", "report"),
     ),
     5: (
-        *("schema", "keys", "config", "fresh", "teachers", "phases", "preview", "verbs"),
+        *("sweep", "schema", "keys", "merge", "places", "config", "catalogue", "fresh", "teachers", "phases"),
+        *("preview", "verbs"),
         *("profiling", "balance", "patches", "benchmark", "ui", "quickstart", "doctor", "cli", "__main__"),
     ),
 }

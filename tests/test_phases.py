@@ -116,7 +116,7 @@ def test_teachers_are_live_unless_there_is_a_cache(tiny_dataset: Path, teachers:
         (["fused_three_step", "phase_epochs=[3,3]"], "phase_epochs: expected 3 numbers for three_step, got 2"),
         (
             ["lin_one_step", "distill.terms.lin.pairs=[[linaer,linear]]"],
-            "distill.terms.lin pairs: expected a student tap of freq_lstm, time_lstm, linear, mask, spec, wave, got",
+            "distill.terms.lin.pairs: expected a student tap of freq_lstm, time_lstm, linear, mask, spec, wave, got",
         ),
         (
             ["lin_one_step", "distill.terms.lin.weight=-1"],
@@ -145,8 +145,13 @@ def test_what_cannot_be_trained_is_refused_before_the_first_step(
 
 def test_no_teacher_and_two_answers_are_refused(tiny_dataset: Path, teachers: list[Path]) -> None:
     values = read_config("distill", [*SMALL, "lin_one_step", f"data={tiny_dataset}", "out=unused"])
-    for changed, got in (({}, "none"), ({"teacher": "a", "teachers": {"b": {"run": "c"}}}, "both")):
-        with pytest.raises(ConfigError, match=rf"teacher: expected teacher=RUN or teachers=.*, got {got}"):
+    both = {"teacher": "a", "teachers": {"b": {"run": "c"}, "d": {"run": "e"}}}
+    hint = "set teachers.b.run=RUN teachers.d.run=RUN, or teachers=null for one teacher"
+    for changed, message in (
+        ({}, "teacher: expected teacher=RUN or teachers={NAME: {run: RUN}}, got none"),
+        (both, f"teacher: expected none where a config has teachers of its own (b, d), got a: {hint}"),
+    ):
+        with pytest.raises(ConfigError, match=f"^{re.escape(message)}$"):
             distillation_plan({**values, **changed}, enhancer(), open_dataset(tiny_dataset), FitSettings())
 
 
@@ -192,7 +197,8 @@ def test_what_the_cache_will_take_is_told_and_true(tiny_dataset: Path, teachers:
         said = distil(tiny_dataset, teachers[0], tmp_path / out, "lin_one_step", f"distill.cache={cache}", *arguments)
         (line,) = [line for line in said if line.startswith("teacher outputs: ")]
         after = sum(path.stat().st_size for path in cache.rglob("*.safetensors"))
-        return 1000 * float(line.split()[2]), (after - before) / 1e6
+        number, unit = line.split()[2:4]
+        return {"kB": 1e-3, "MB": 1.0}[unit] * float(number), (after - before) / 1e6
 
     for out, arguments in {
         "first": ["fit.draws=1"],

@@ -15,7 +15,7 @@ from arrayse import __version__
 from arrayse.cli.common import app, console, is_silent
 
 # isort: split
-from arrayse.cli import data, nets, results, device, about  # noqa: F401, I001  # in the order of --help
+from arrayse.cli import data, nets, results, sweep, device, stream, export, about  # noqa: F401, I001  # in the order of --help
 
 INTERRUPTED, TERMINATED = 128 + signal.SIGINT, 128 + signal.SIGTERM
 

@@ -10,7 +10,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from arrayse.cli.common import CONFIG_HELP, Arguments, OptionalArguments, app, console, is_silent, split_arguments
+from arrayse.cli.common import Arguments, OptionalArguments, app, console, is_silent, split_arguments
 
 
 @app.command()
@@ -33,6 +33,8 @@ def distill(
 
     `arrayse distill student lin_one_step teacher=runs/teacher data=data/office 'mics=[0,1]' out=runs/student`
 
+    `arrayse distill student model/dccrn_sixteenth dfkd_snr_one_step teacher=runs/dccrn data=data/office out=runs/small`
+
     `distill.cache=FOLDER fit.draws=1` keeps the teacher's outputs on disk, for this student and the next.
     """
     if methods:
@@ -45,27 +47,33 @@ def distill(
 def balance(
     arguments: Annotated[
         list[str],
-        typer.Argument(help="Run folder of a student. " + CONFIG_HELP, metavar="RUN [CONFIG|KEY=VALUE]..."),
+        typer.Argument(
+            help="Run folder of a student; a distill config, teacher=RUN, and what else is to be another than in the "
+            "config of the run.",
+            metavar="RUN [CONFIG|KEY=VALUE]...",
+        ),
     ],
 ) -> None:
     """Tell which weights give distillation terms gradients as large as that of the supervised loss.
 
-    `arrayse balance runs/student student dfkd_ft_jnf teacher=runs/teacher data=data/office`
+    `arrayse balance runs/student dfkd_one_step teacher=runs/teacher`
 
-    At the weights of RUN, a student that was trained without a teacher, over a few training batches. Start from these:
-    the gradients of losses differ by factors of a thousand.
+    At the weights of RUN, a student that was trained without a teacher, over a few training batches; network, data,
+    microphones, settings and supervised loss are its own. Start from these weights: the gradients of losses differ by
+    factors of a thousand.
     """
-    from arrayse.balance import balanced_weights
-    from arrayse.config import ConfigError, read_config
+    from arrayse.balance import balanced_weights, read_student
+    from arrayse.config import ConfigError
     from arrayse.ui import count_bar
 
     names, overrides = split_arguments(arguments)
-    runs = [name for name in names if Path(name).expanduser().is_dir()]
-    if len(runs) != 1:
-        raise ConfigError(f"balance: expected one run folder of a student, got {', '.join(runs) or 'none'}")
-    values = read_config("distill", [*(name for name in names if name not in runs), *overrides, "out=unused"])
+    folders = [name for name in names if Path(name).expanduser().is_dir()] or names[:1]
+    if len(folders) != 1:
+        raise ConfigError(f"balance: expected one run folder of a student, got {', '.join(folders) or 'none'}")
+    run = Path(folders[0]).expanduser()
+    values = read_student(run, [*(name for name in names if name not in folders), *overrides])
     with count_bar(console, "batches", transient=True) as progress:
-        weights = balanced_weights(values, Path(runs[0]).expanduser(), progress)
+        weights = balanced_weights(values, run, progress)
     for name, weight in weights.items():
         console.print(f"distill.terms.{escape(name)}.weight={weight:g}")
 
@@ -98,15 +106,21 @@ def patches(
 
 
 def _list_methods() -> None:
-    from arrayse.kd import METHODS
+    from arrayse.catalogue import catalogue
+    from arrayse.kd.methods import SYMBOLS
 
     table = Table.grid(padding=(0, 2))
-    for name, method in METHODS.items():
-        formulas = [f"{form}: {text}" if form else text for form, text in method.formulas.items()]
-        about = f"[dim]taps {', '.join(method.taps)} · {method.paper}[/]"
-        table.add_row(f"[bold]{name}[/]", "\n".join([*map(escape, formulas), about]))
+    for method in catalogue():
+        about = f"[dim]taps {escape(method.taps)} · {escape(method.paper)}[/]"
+        configs = f"[dim]configs {', '.join(method.configs)}[/]"
+        table.add_row(f"[bold]{method.name}[/]", "\n".join([*map(escape, method.formulas), about, configs]))
     console.print(table)
-    console.print("S student, T teacher. Options of each: arrayse keys distill.")
+    console.print("\nSymbols:")
+    legend = Table.grid(padding=(0, 2))
+    for symbol, meaning in SYMBOLS.items():
+        legend.add_row(escape(symbol), escape(meaning))
+    console.print(legend)
+    console.print("\nOptions of each: arrayse keys distill")
 
 
 def _train(verb: str, arguments: list[str]) -> None:

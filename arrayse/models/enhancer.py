@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -182,7 +183,6 @@ class Enhancer(nn.Module, ABC):
         taps.keep("wave", estimate[:, None, None])
         return Enhanced(estimate, spec, taps)
 
-    @torch.inference_mode()
     def enhance(self, noisy: np.ndarray, sample_rate: int) -> np.ndarray:
         """Enhances a recording of any length.
 
@@ -204,44 +204,66 @@ class Enhancer(nn.Module, ABC):
         if noisy.shape[1] == 0:
             raise ValueError("recording: expected samples, got none")
         check_finite(noisy, "recording")
-        wave = torch.from_numpy(noisy)
-        heard = wave[self.mics] if len(wave) == self.geometry.n_mics else wave
+        pieces = self.enhance_pieces(lambda start, n_samples: noisy[:, start : start + n_samples], noisy.shape[1])
+        return np.concatenate(list(pieces))
+
+    @torch.inference_mode()
+    def enhance_pieces(self, read: Callable[[int, int], np.ndarray], n_samples: int) -> Iterator[np.ndarray]:
+        """Enhances a recording that is read piece by piece, in memory that does not depend on its length.
+
+        Args:
+            read: gives so many samples from a first one on: (n_mics, n_samples) float32, all microphones of the array
+                or only those of ``mics``.
+            n_samples: length of the recording.
+
+        Yields:
+            Float32, as many samples in all.
+        """
         was_training = self.training
         self.eval()
         try:
-            return (self._enhance_stream(heard) if self.causal else self._enhance_pieces(heard)).numpy()
+            pieces = self._stream_pieces if self.causal else self._faded_pieces
+            for piece in pieces(lambda start, length: self._heard(read(start, length)), n_samples):
+                yield piece.cpu().numpy()
         finally:
             self.train(was_training)
 
-    def _enhance_stream(self, wave: Tensor) -> Tensor:
-        """Pieces with the state carried over: equal to one pass, in bounded working memory."""
-        block, n_samples = self.block_samples, wave.shape[-1]
-        n_blocks = -(-(n_samples + self.delay_samples) // block)
-        wave = torch.nn.functional.pad(wave, (0, n_blocks * block - n_samples))
-        size = max(1, int(CHUNK_SECONDS * self.sample_rate) // block) * block
-        state, pieces = self.initial_state(), []
-        for piece in wave.split(size, dim=-1):
-            estimate, state = self.push(piece[None].to(self.device), state)
-            pieces.append(estimate[0].cpu())
-        return torch.cat(pieces)[self.delay_samples :][:n_samples].clone()
+    def _heard(self, wave: np.ndarray) -> Tensor:
+        """The microphones that the network hears of a piece, as a batch of one."""
+        whole = torch.from_numpy(wave)
+        return (whole[self.mics] if len(whole) == self.geometry.n_mics else whole)[None].to(self.device)
 
-    def _enhance_pieces(self, wave: Tensor) -> Tensor:
+    def _stream_pieces(self, read: Callable[[int, int], Tensor], n_samples: int) -> Iterator[Tensor]:
+        """Pieces with the state carried over: equal to one pass."""
+        block, late = self.block_samples, self.delay_samples
+        n_padded = -(-(n_samples + late) // block) * block
+        size, state = max(1, int(CHUNK_SECONDS * self.sample_rate) // block) * block, self.initial_state()
+        for first in range(0, n_padded, size):
+            length = min(size, n_padded - first)
+            there = max(0, min(length, n_samples - first))
+            piece = read(first, there) if there else torch.zeros(1, len(self.mics), 0, device=self.device)
+            estimate, state = self.push(torch.nn.functional.pad(piece, (0, length - there)), state)
+            yield estimate[0, max(0, late - first) : n_samples + late - first]
+
+    def _faded_pieces(self, read: Callable[[int, int], Tensor], n_samples: int) -> Iterator[Tensor]:
         """Overlapping pieces, cross-faded: for networks that see the future."""
         size, overlap = int(CHUNK_SECONDS * self.sample_rate), int(OVERLAP_SECONDS * self.sample_rate)
-        n_samples = wave.shape[-1]
-        output, weight = torch.zeros(n_samples), torch.zeros(n_samples)
+        faded, weight = torch.zeros(0), torch.zeros(0)  # of the samples that the next piece has too
         for first in range(0, max(n_samples - overlap, 1), size - overlap):
-            piece = wave[:, first : first + size]
-            fade = torch.ones(piece.shape[-1])
-            ramp = torch.linspace(0, 1, overlap + 2)[1:-1][: len(fade)]
+            piece = read(first, min(size, n_samples - first))
+            length, is_last = piece.shape[-1], first + size >= n_samples
+            fade = torch.ones(length)
+            ramp = torch.linspace(0, 1, overlap + 2)[1:-1][:length]
             if first > 0:
                 fade[: len(ramp)] = ramp
-            if first + size < n_samples:
+            if not is_last:
                 fade[-len(ramp) :] = torch.minimum(fade[-len(ramp) :], ramp.flip(0))
-            estimate = self.estimate(piece[None].to(self.device), Taps())[0][0].cpu()
-            output[first : first + size] += fade * estimate
-            weight[first : first + size] += fade
-        return output / weight
+            output = fade * self.estimate(piece, Taps())[0][0].cpu()
+            output[: len(faded)] += faded
+            fade[: len(weight)] += weight
+            whole = length if is_last else length - overlap
+            yield output[:whole] / fade[:whole]
+            faded, weight = output[whole:], fade[whole:]
 
 
 def check_channels(n_channels: int, enhancer: Enhancer, what: str) -> None:

@@ -6,9 +6,10 @@ from pydantic import BaseModel
 
 from arrayse.schema.base import Place, Strict
 from arrayse.schema.data import ArrayShowConfig, SimulateConfig, VerifyConfig
-from arrayse.schema.device import EnhanceConfig, ProfileConfig
+from arrayse.schema.device import EnhanceConfig, ExportConfig, LiveConfig, ProfileConfig, StreamConfig
 from arrayse.schema.nets import DistillConfig, PatchesConfig, TrainConfig
 from arrayse.schema.results import BenchmarkConfig, EvaluateConfig, ReportConfig
+from arrayse.schema.sweep import SweepConfig
 
 
 class QuickstartConfig(Strict):
@@ -20,7 +21,11 @@ SCHEMAS: dict[str, type[BaseModel]] = {
     "train": TrainConfig,
     "distill": DistillConfig,
     "evaluate": EvaluateConfig,
+    "sweep": SweepConfig,
     "enhance": EnhanceConfig,
+    "export": ExportConfig,
+    "stream": StreamConfig,
+    "stream_live": LiveConfig,
     "report": ReportConfig,
     "patches": PatchesConfig,
     "profile": ProfileConfig,

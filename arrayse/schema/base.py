@@ -65,6 +65,16 @@ def schema_of(
     return create_model(target.__name__, __base__=Strict, **arguments)
 
 
+def builds(target: Callable[..., Any]) -> AfterValidator:
+    """Checks also what only the class itself can see: the values of its schema have to build it."""
+
+    def check(values: BaseModel) -> BaseModel:
+        target(**values.model_dump())
+        return values
+
+    return AfterValidator(check)
+
+
 def one_of(table: dict[str, Any], key: str, given: tuple[str, ...] = (), parts: dict[str, Any] | None = None) -> Any:
     """Any member of a fixed table, told by ``key``."""
     members = tuple(schema_of(member, given, parts, **{key: name}) for name, member in table.items())

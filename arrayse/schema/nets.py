@@ -8,21 +8,30 @@ from __future__ import annotations
 from typing import Annotated, Literal
 
 from annotated_types import Ge, Le, Len, MinLen
-from pydantic import Field
+from pydantic import AfterValidator, BaseModel, Field
 
 from arrayse.frontend.features import Features
 from arrayse.frontend.stft import Stft
-from arrayse.kd.methods import METHODS, WRAPPED
+from arrayse.kd.methods import METHODS, WRAPPED, method_of
 from arrayse.losses import LOSSES
 from arrayse.models import GIVEN, NETS
-from arrayse.schema.base import Count, Mic, Place, Seed, Strict, one_of, schema_of
+from arrayse.schema.base import Count, Mic, Place, Seed, Strict, builds, one_of, schema_of
 from arrayse.train import FitSettings
 
 Net = one_of(NETS, "name", given=GIVEN)
 Loss = one_of(LOSSES, "name")
 Wrapped = one_of({name: METHODS[name] for name in WRAPPED}, "name", given=("pairs",))
-Method = one_of(METHODS, "name", given=("pairs",), parts={"inner": Wrapped})
 Epochs = Annotated[int, Ge(1)]
+
+
+def _has_pairs(loss: BaseModel) -> BaseModel:
+    """Raises ValueError where the arguments of a loss name no taps that it could compare."""
+    values = loss.model_dump()
+    method_of(values).default_pairs(values)
+    return loss
+
+
+Method = Annotated[one_of(METHODS, "name", given=("pairs",), parts={"inner": Wrapped}), AfterValidator(_has_pairs)]
 
 
 class TrainConfig(Strict):
@@ -36,7 +45,7 @@ class TrainConfig(Strict):
     fresh: Count = 0
     out: Place
     model: Net
-    stft: schema_of(Stft) = Field(default_factory=lambda: schema_of(Stft)())
+    stft: Annotated[schema_of(Stft), builds(Stft)] = Field(default_factory=lambda: schema_of(Stft)())
     features: schema_of(Features, ("frame_rate",)) = Field(
         default_factory=lambda: schema_of(Features, ("frame_rate",))()
     )
@@ -48,7 +57,9 @@ class TrainConfig(Strict):
     patience: Annotated[int, Ge(1)] | None = None
     switch_patience: Annotated[int, Ge(1)] | None = None
     seed: Seed = 0
-    fit: schema_of(FitSettings) = Field(default_factory=lambda: schema_of(FitSettings)())
+    fit: Annotated[schema_of(FitSettings), builds(FitSettings)] = Field(
+        default_factory=lambda: schema_of(FitSettings)()
+    )
 
 
 class TermConfig(Strict):

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import torch
 
@@ -15,8 +14,9 @@ from arrayse.files import check_new_folder, read_json, sha256_of
 from arrayse.fresh import FreshReader
 from arrayse.geometry import ArrayGeometry
 from arrayse.mixture import Dataset, open_dataset
-from arrayse.models import NETS, build_enhancer
-from arrayse.phases import distillation_plan, supervised_plan
+from arrayse.models import NETS, Enhancer, build_enhancer
+from arrayse.phases import Plan, distillation_plan, supervised_plan
+from arrayse.places import placed, placed_in_network
 from arrayse.processes import is_first_process
 from arrayse.provenance import ABOUT, provenance, write_about
 from arrayse.schema.nets import TrainConfig
@@ -29,14 +29,13 @@ from simulate.description import open_world
 def run_train(values: Values, progress: ProgressCallback, say: Callable[[str], None]) -> Path:
     """Trains a network, with a teacher if the values name one, and returns the run folder."""
     dataset, run = open_dataset(Path(values["data"])), Path(values["out"])
-    settings = _build("fit", FitSettings, values["fit"])
+    settings = FitSettings(**values["fit"])
     torch.manual_seed(values["seed"])
-    description = describe(values, dataset.geometry, dataset.sample_rate)
-    student = build_enhancer(**description)
+    student = build_network(values, dataset.geometry, dataset.sample_rate)
     distils = "distill" in values
     plan = distillation_plan(values, student, dataset, settings) if distils else supervised_plan(values, student)
     readers = _readers(values, dataset, settings)
-    check_fit(plan.phases, readers[0], readers[1], settings)
+    _check_fit(plan, readers, settings, values)
     claims = cache_claims(plan.teachers, readers[0], settings) if is_first_process() and not is_finished(run) else []
     about = {
         **provenance(values["seed"]),
@@ -50,12 +49,13 @@ def run_train(values: Values, progress: ProgressCallback, say: Callable[[str], N
         _claim(run, values, about)
         for claim in claims:
             claim.write()
-        save_description(run, description)
+        save_description(run, describe(values, dataset.geometry, dataset.sample_rate))
         if not is_finished(run):
             write_about(run / ABOUT, about)
     if is_finished(run):
         say(f"{run}: training is finished, nothing is left to do")
-    for line in [*plan.equations(), *plan.notes(), *map(str, claims), f"student: {student.describe()}"]:
+    network = f"{'student' if distils else 'network'}: {student.describe()}"
+    for line in [*plan.equations(), *plan.notes(), *map(str, claims), network]:
         say(line)
     fit(run, plan.phases, readers[0], readers[1], settings, progress)
     return run
@@ -77,6 +77,26 @@ def _readers(values: Values, dataset: Dataset, settings: FitSettings) -> list[Sc
     return readers
 
 
+def _check_fit(plan: Plan, readers: list[SceneReader], settings: FitSettings, values: Values) -> None:
+    try:
+        check_fit(plan.phases, readers[0], readers[1], settings)
+    except ValueError as error:
+        raise ConfigError(placed(str(error), ("fit", values["fit"]))) from None
+
+
+def build_network(values: Values, geometry: ArrayGeometry, sample_rate: int) -> Enhancer:
+    """The enhancer that a train config describes.
+
+    Raises:
+        ConfigError: what the classes refuse, with the whole key.
+    """
+    description = describe(values, geometry, sample_rate)
+    try:
+        return build_enhancer(**description)
+    except ValueError as error:
+        raise ConfigError(placed_in_network(str(error), values)) from None
+
+
 def describe(values: Values, geometry: ArrayGeometry, sample_rate: int) -> Values:
     """The arguments of :func:`build_enhancer`, as they go into the checkpoint.
 
@@ -85,8 +105,14 @@ def describe(values: Values, geometry: ArrayGeometry, sample_rate: int) -> Value
     """
     name, features = values["model"]["name"], values["features"]
     if NETS[name].domain == "time":
-        if features != TrainConfig.model_fields["features"].get_default(call_default_factory=True).model_dump():
-            raise ConfigError(f"features: expected none for {name}, which hears waves, got {features}")
+        usual = TrainConfig.model_fields["features"].get_default(call_default_factory=True).model_dump()
+        told = [
+            f"features.{key}: expected nothing for {name}, which hears waves and has no features, got {value!r}"
+            for key, value in features.items()
+            if value != usual[key]
+        ]
+        if told:
+            raise ConfigError("\n".join(told))
         features = {}
     return {
         "net": values["model"],
@@ -97,14 +123,6 @@ def describe(values: Values, geometry: ArrayGeometry, sample_rate: int) -> Value
         "ref_mic": values["ref_mic"],
         "sample_rate": sample_rate,
     }
-
-
-def _build(section: str, target: Callable[..., Any], arguments: Values) -> Any:
-    """Builds an object; what only it can see to be wrong is told with the section's name."""
-    try:
-        return target(**arguments)
-    except ValueError as error:
-        raise ConfigError(f"{section}.{error}") from None
 
 
 def _claim(run: Path, values: Values, about: Values) -> None:
