@@ -104,6 +104,8 @@ def read_config(group: str, arguments: list[str]) -> dict[str, Any]:
         merged = merge_overrides(merge_files(layers), [_parse(override) for override in values])
     except (OmegaConfBaseException, yaml.YAMLError) as error:
         raise ConfigError(f"config: expected key=value pairs and YAML mappings, got {one_line(error)}") from None
+    except RecursionError:
+        raise ConfigError("config: expected a few levels of sections, got far too many in one another") from None
     except ValueError as error:
         raise ConfigError(str(error)) from None
     return check_values(SCHEMAS[group], {**merged, **texts})

@@ -82,7 +82,7 @@ def read_json(path: Path, what: str) -> Any:
         raise ValueError(f"{what}: expected a file {path}, got none")
     try:
         return json.loads(path.read_text(encoding="utf-8"))
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise ValueError(f"{what}: expected JSON in {path}, got {error}") from None
 
 
@@ -103,7 +103,7 @@ def read_json_lines(path: Path) -> Iterator[Any]:
                 return
             try:
                 yield json.loads(line)
-            except ValueError as error:
+            except (ValueError, RecursionError) as error:
                 raise ValueError(f"{path} line {number}: expected JSON, got {error}") from None
 
 

@@ -121,7 +121,7 @@ def _parse(line: bytes, path: Path, number: int) -> tuple[str, str]:
     """Name and file of a line that is not written as the simulator writes it."""
     try:
         numbers = json.loads(line)
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise ValueError(f"{path} line {number}: expected JSON, got {error}") from None
     if not isinstance(numbers, dict) or not all(isinstance(numbers.get(key), str) for key in ("id", "file")):
         raise ValueError(f"{path} line {number}: expected a scene with its id and file, got {str(numbers)[:60]}")
@@ -135,7 +135,7 @@ def _read_line(path: Path, offset: int) -> dict[str, Any]:
         line = file.readline()
     try:
         numbers = json.loads(line)
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise ValueError(f"{path} byte {offset}: expected JSON, got {error}") from None
     if not isinstance(numbers, dict):
         raise ValueError(f"{path} byte {offset}: expected a scene, got {str(numbers)[:60]}")

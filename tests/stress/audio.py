@@ -86,7 +86,8 @@ def check(world: World, n_files: int, folder: Path) -> Iterator[Row]:
         "bad audio", "files", n_files, len(broken), f"{codes[0]} enhanced, {codes[2]} refused. {broken[:1] or ''}"
     )
     write_bomb(folder / "bomb.flac")
-    outcome = run(["enhance", world.teacher, folder / "bomb.flac", folder / "out.wav"], folder / "log.txt", LIMITS)
+    patient = Limits(seconds=1800.0, megabytes=LIMITS.megabytes)
+    outcome = run(["enhance", world.teacher, folder / "bomb.flac", folder / "out.wav"], folder / "log.txt", patient)
     size = (folder / "bomb.flac").stat().st_size / 1e6
     note = f"{size:.1f} MB of FLAC that unpack to {BOMB_SECONDS * RATE * 5 * 4 / 1e9:.0f} GB: {outcome.output[-120:]}"
     yield Row("bad audio", "decompression bomb", 1, int(not outcome.is_documented), " ".join(note.split()))

@@ -70,7 +70,7 @@ def many_scenes(world: World, n_scenes: int, folder: Path) -> Path:
         names = [f"train-{shard * SHARD + number:06d}" for number in range(SHARD)]
         for name in names:
             (place / f"{name}.wav").touch()
-        text = "".join(json.dumps({**line, "id": name}) + "\n" for name in names)
+        text = "".join(json.dumps({**line, "id": name, "file": f"{name}.wav"}) + "\n" for name in names)
         (place / "manifest.jsonl").write_text(text)
     return folder
 
