@@ -18,7 +18,7 @@ from arrayse.report.table import csv_table, markdown_table, print_table
 from arrayse.report.text import count, decibels, listing, number, percent, unbroken, with_spread
 from tests.report_example import EVIL, SIZES, cell_of, make_summary
 
-BROKEN = ({"systems": 3}, {"snr_db": []}, {"table": [{"system": "a"}]}, {"metrics": None})
+BROKEN = ({"systems": 3}, {"snr_db": []}, {"metrics": []}, {"table": [{"system": "a"}]}, {"metrics": None})
 
 
 @pytest.mark.parametrize("change", BROKEN)

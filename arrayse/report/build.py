@@ -4,16 +4,32 @@ from __future__ import annotations
 
 import base64
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from arrayse.files import write_text
+from arrayse.report.audio import LOSSLESS_BYTES
+from arrayse.report.cells import EMPTY
 from arrayse.report.evaluation import read_evaluation
-from arrayse.report.results import EMPTY
+from arrayse.report.overview import better_or_worse
+from arrayse.report.players import lossless_bytes
 from arrayse.report.section import Section, make_section
-from arrayse.report.text import count, decibels, metric_style, number, percent, unbroken
+from arrayse.report.text import (
+    count,
+    decibels,
+    factor,
+    metric_style,
+    milliseconds,
+    number,
+    p_value,
+    percent,
+    unbroken,
+)
 
 FOLDER = Path(__file__).parent
+
+SCRIPTS = ("page.js", "tables.js", "figures.js", "players.js")
+"""Parts of the one function that every page runs; the first has what the others use."""
 
 
 def build_report(evaluations: list[Path], out: Path) -> Path:
@@ -32,26 +48,35 @@ def build_report(evaluations: list[Path], out: Path) -> Path:
     """
     if not evaluations:
         raise ValueError("evaluations: expected at least one folder, got none")
-    places = enumerate(evaluations, start=1)
-    write_text(out, render([make_section(read_evaluation(folder), f"e{place}") for place, folder in places]))
+    found = [read_evaluation(folder) for folder in evaluations]
+    lossless = lossless_bytes([example for each in found for example in each.examples]) <= LOSSLESS_BYTES
+    sections = [make_section(each, f"e{place}", lossless) for place, each in enumerate(found, start=1)]
+    write_text(out, render(sections, lossless))
     return out
 
 
-def render(sections: list[Section]) -> str:
-    """The page as text."""
-    return render_page("template.html", {"sections": sections, "empty": EMPTY})
+def render(sections: list[Section], lossless: bool = True) -> str:
+    """The page as text, which says whether its sounds are lossless."""
+    values = {"sections": sections, "empty": EMPTY, "lossless": lossless}
+    return render_page("template.html", values, ("style.css", "report.css"), (*SCRIPTS, "heat.js", "scatter.js"))
 
 
-def render_page(template: str, values: Mapping[str, object], styles: tuple[str, ...] = ("style.css",)) -> str:
+def render_page(
+    template: str,
+    values: Mapping[str, object],
+    styles: tuple[str, ...] = ("style.css",),
+    scripts: tuple[str, ...] = SCRIPTS,
+) -> str:
     """A page made of a template of this folder that extends ``base.html``, as text.
 
     Args:
         template: its name.
         values: what it may use beside the filters below.
         styles: names of the style sheets, in their order.
+        scripts: names of the scripts, in their order.
     """
     from jinja2 import Environment, FileSystemLoader, StrictUndefined
-    from markupsafe import Markup, escape
+    from markupsafe import Markup
 
     environment = Environment(
         loader=FileSystemLoader(FOLDER),
@@ -60,18 +85,30 @@ def render_page(template: str, values: Mapping[str, object], styles: tuple[str, 
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters.update(
-        count=count,
-        decibels=decibels,
-        number=number,
-        percent=percent,
-        style=metric_style,
-        unbroken=unbroken,
-        wrappable=lambda name: escape(name).replace("_", Markup("_<wbr>")),
-    )
-    script = (FOLDER / "script.js").read_text(encoding="utf-8")
+    environment.filters.update(_filters())
+    parts = [(FOLDER / name).read_text(encoding="utf-8") for name in scripts]
+    script = "\n".join(['"use strict";', "(() => {", *parts, "})();"])
     # The page allows this script alone: text that slipped in from a result could not become code.
     digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode("ascii")
     style = "".join((FOLDER / name).read_text(encoding="utf-8") for name in styles)
     page = {"style": Markup(style), "script": Markup(script), "script_hash": digest}
     return environment.get_template(template).render({**values, **page})
+
+
+def _filters() -> dict[str, Callable[..., object]]:
+    """What templates write numbers and names with."""
+    from markupsafe import Markup, escape
+
+    return {
+        "better": better_or_worse,
+        "count": count,
+        "decibels": decibels,
+        "factor": factor,
+        "milliseconds": milliseconds,
+        "number": number,
+        "p_value": p_value,
+        "percent": percent,
+        "style": metric_style,
+        "unbroken": unbroken,
+        "wrappable": lambda name: escape(name).replace("_", Markup("_<wbr>")),
+    }

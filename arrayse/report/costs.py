@@ -92,11 +92,11 @@ def notes(profiles: list[Profile], seconds: float, repeats: int) -> list[str]:
         line = f"Real-time factor: time to compute / length of the audio; one thread, {times} over {seconds:g} s"
         if any(_is_shorter(timing, seconds) for timing in timings):
             line += f", or over the length in brackets, which takes {count(TIMED_MACS)} MACs"
-        lines.append(f"{line}; {_machine()}.")
+        lines.append(f"{line}; {machine()}.")
     return lines
 
 
-def _machine() -> str:
+def machine() -> str:
     """What timings depend on beside the network: torch, and the CPU where the system tells its name."""
     info = Path("/proc/cpuinfo")
     lines = info.read_text(errors="replace").splitlines() if info.is_file() else []

@@ -1,4 +1,4 @@
-"""Reads an evaluation folder: results, rows, listening examples and the configuration."""
+"""Reads an evaluation folder: results, rows, speeds, listening examples and the configuration."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ from arrayse.report.results import Results, parse_results
 
 @dataclass(frozen=True)
 class Example:
-    """One scene to listen to: the same seconds as recorded, as spoken, and after each system."""
+    """One scene to listen to: the same seconds as recorded, as spoken, after each system; some have no known SNR."""
 
     scene: str
-    snr_db: float
+    snr_db: float | None
     title: str
     waves: dict[str, Path]
 
@@ -26,13 +26,15 @@ class Evaluation:
 
     Attributes:
         folder: where it was read.
-        results: ``summary.json``.
-        rows: ``rows.jsonl``, one document for each (system, scene, SNR); empty without that file.
+        summary: the content of ``summary.json``.
+        results: the same, checked, and ``speed.json`` where there is one.
+        rows: ``rows.jsonl``, one document for each (name, scene, SNR); empty without that file.
         examples: ``examples.json``; empty without that file.
         config: text of ``config.yaml``; empty without that file.
     """
 
     folder: Path
+    summary: dict[str, Any]
     results: Results
     rows: tuple[dict[str, Any], ...]
     examples: tuple[Example, ...]
@@ -46,16 +48,17 @@ def read_evaluation(folder: Path) -> Evaluation:
         ValueError: no summary, a file that is not what its name says, an example outside the folder.
     """
     summary, rows = folder / "summary.json", folder / "rows.jsonl"
-    examples, config = folder / "examples.json", folder / "config.yaml"
+    examples, config, speed = folder / "examples.json", folder / "config.yaml", folder / "speed.json"
     if not summary.is_file():
         raise ValueError(f"evaluation: expected summary.json in {folder}, got none")
     content = read_json(summary, "evaluation")
     try:
-        results = parse_results(content)
-    except (TypeError, ValueError) as error:
+        results = parse_results(content, read_json(speed, "speed") if speed.is_file() else {})
+    except (AttributeError, TypeError, ValueError) as error:
         raise ValueError(f"{summary}: {error}") from None
     return Evaluation(
         folder=folder,
+        summary=content,
         results=results,
         rows=tuple(read_json_lines(rows)) if rows.is_file() else (),
         examples=_examples(folder, read_json(examples, "examples")) if examples.is_file() else (),
@@ -67,7 +70,8 @@ def _examples(folder: Path, entries: Any) -> tuple[Example, ...]:
     found = []
     for entry in entries:
         try:
-            scene, snr_db, waves = str(entry["scene"]), float(entry["snr_db"]), dict(entry["waves"])
+            scene, snr_db, waves = str(entry["scene"]), entry["snr_db"], dict(entry["waves"])
+            snr_db = None if snr_db is None else float(snr_db)
         except (KeyError, TypeError, ValueError):
             raise ValueError(f"examples: expected scene, snr_db and waves, got {entry!r}") from None
         paths = {str(name): _inside(folder, str(path)) for name, path in waves.items()}

@@ -1,11 +1,23 @@
-"""What a reader wants to know first: the best student, what it keeps of the teacher's gain, its size."""
+"""What a reader wants to know first: the best student, what it keeps of the teacher's gain, what it costs."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
-from arrayse.report.results import Results, System
-from arrayse.report.text import count, higher_is_better, listing, metric_style, number, percent
+from arrayse.report.cells import Cell, System
+from arrayse.report.results import Results
+from arrayse.report.text import (
+    count,
+    factor,
+    higher_is_better,
+    listing,
+    metric_style,
+    milliseconds,
+    number,
+    p_value,
+    percent,
+    with_spread,
+)
 
 
 @dataclass(frozen=True)
@@ -17,8 +29,9 @@ class Gain:
         noisy: value of the untouched input.
         best: value of the best model.
         teacher: value of the teacher; empty without one.
-        improvement: best over noisy, with sign and unit.
+        improvement: best over noisy, with sign, interval where there is one, and unit.
         kept: (best - noisy) / (teacher - noisy), None without a teacher that improves on noisy.
+        kept_half_width: half of its 95 % interval; None where it is not known.
     """
 
     label: str
@@ -27,6 +40,7 @@ class Gain:
     teacher: str
     improvement: str
     kept: float | None
+    kept_half_width: float | None = None
 
 
 @dataclass(frozen=True)
@@ -34,7 +48,7 @@ class Headline:
     """The best model and sentences about it.
 
     Attributes:
-        best: the student (or, without students, the model) with the highest mean of the first metric.
+        best: the student (or, without students, the model) with the best mean of the first metric.
         teacher: what it is measured against, if another system.
         sentence: the summary.
         evidence: what the paired differences say; empty without them.
@@ -50,6 +64,8 @@ class Headline:
 
 def headline(results: Results) -> Headline | None:
     """Chooses the best model and says what it reaches; None if no model was measured."""
+    if not results.metrics:
+        return None
     means = [(results.mean_over_snr(system.name, results.metrics[0]), system) for system in results.candidates]
     scored = [(mean, system) for mean, system in means if mean is not None]
     if not scored:
@@ -59,7 +75,7 @@ def headline(results: Results) -> Headline | None:
     gains = tuple(gain for metric in results.metrics if (gain := _gain(results, best, teacher, metric)))
     role = "model" if results.teacher is None or best.is_teacher else "student"
     parts = _opening(results, best, role, len(scored)), _reached(results, best, gains) + _size(best, teacher)
-    return Headline(best, teacher, f"{' '.join(parts)}.", _evidence(results, best), gains)
+    return Headline(best, teacher, f"{' '.join(parts)}.{_speed(best)}", _evidence(results, best), gains)
 
 
 def _opening(results: Results, best: System, role: str, n_candidates: int) -> str:
@@ -70,12 +86,14 @@ def _opening(results: Results, best: System, role: str, n_candidates: int) -> st
 
 def _reached(results: Results, best: System, gains: tuple[Gain, ...]) -> str:
     where = f"{'at' if len(results.snr_db) == 1 else 'averaged over'} {results.snr_text} SNR"
+    if not results.snr_db:
+        where = "averaged over all recordings"
     kept = [f"{percent(gain.kept)} of its {gain.label} gain" for gain in gains if gain.kept and gain.kept > 0]
     if kept:
         first = kept[0].replace("of its", "of the teacher’s", 1)
-        return f"keeps {listing([first, *kept[1:]])} over the noisy input ({where})"
-    if gains:
-        changes = [f"{gain.improvement} {gain.label}" for gain in gains]
+        return f"keeps {listing([first, *kept[1:]])} ({where})"
+    changes = [f"{gain.improvement} {gain.label}" for gain in gains]
+    if changes:
         return f"changes the noisy input by {listing(changes)} ({where})"
     style = metric_style(results.metrics[0])
     mean = results.mean_over_snr(best.name, results.metrics[0])
@@ -94,47 +112,75 @@ def _size(best: System, teacher: System | None) -> str:
     return f", with {listing(parts)}" if parts else ""
 
 
+def _speed(best: System) -> str:
+    parts = []
+    if best.latency_ms is not None:
+        parts.append(f"its algorithmic latency is {milliseconds(best.latency_ms)} ms")
+    if best.real_time_factor is not None:
+        parts.append(f"one thread of a CPU computes a second of audio in {factor(best.real_time_factor)} s")
+    text = "; ".join(parts)
+    return f" {text[0].upper()}{text[1:]}." if text else ""
+
+
 def _gain(results: Results, best: System, teacher: System | None, metric: str) -> Gain | None:
-    noisy_value = results.mean_over_snr(results.noisy.name, metric) if results.noisy else None
+    given = results.input_of(best.name)
+    noisy_value = results.mean_over_snr(given.name, metric) if given else None
     best_value = results.mean_over_snr(best.name, metric)
     if noisy_value is None or best_value is None:
         return None
     teacher_value = results.mean_over_snr(teacher.name, metric) if teacher else None
-    kept = None
-    if teacher is not None and teacher_value is not None and _clearly_above_noisy(results, teacher, metric):
-        kept = (best_value - noisy_value) / (teacher_value - noisy_value)
+    change = results.gain(best.name, metric) or Cell(best_value - noisy_value, None, None, 0, 0)
+    share = results.overall_kept(best.name, metric)
+    kept = share.mean if share else None
+    if not results.gain_kept and teacher is not None and teacher_value is not None:
+        clear = _clearly_above_noisy(results, teacher, metric)
+        kept = (best_value - noisy_value) / (teacher_value - noisy_value) if clear else None
     style = metric_style(metric)
     return Gain(
         label=style.label,
         noisy=number(noisy_value, style.digits),
         best=number(best_value, style.digits),
         teacher=number(teacher_value, style.digits) if teacher_value is not None else "",
-        improvement=f"{number(best_value - noisy_value, style.digits, signed=True)} {style.unit}".rstrip(),
+        improvement=f"{with_spread(change.mean, change.half_width, style.digits, signed=True)} {style.unit}".rstrip(),
         kept=kept,
+        kept_half_width=share.half_width if share else None,
     )
 
 
 def _clearly_above_noisy(results: Results, teacher: System, metric: str) -> bool:
     """Whether the teacher gains enough to take shares of it: its paired intervals, or else its mean, lie above."""
+    sign = 1 if higher_is_better(metric) else -1
     noisy = results.noisy.name if results.noisy else ""
-    lows = [
-        cell.low
+    ends = [
+        end
         for (_, name), cell in results.differences.get((teacher.name, noisy), {}).items()
-        if name == metric and cell.low is not None
+        if name == metric and (end := cell.low if sign > 0 else cell.high) is not None
     ]
-    if lows:
-        return sum(lows) > 0
+    if ends:
+        return sign * sum(ends) > 0
     teacher_value, noisy_value = (results.mean_over_snr(name, metric) for name in (teacher.name, noisy))
-    return teacher_value is not None and noisy_value is not None and teacher_value > noisy_value
+    return teacher_value is not None and noisy_value is not None and sign * (teacher_value - noisy_value) > 0
 
 
 def _evidence(results: Results, best: System) -> tuple[str, ...]:
-    """How many of the paired differences between the best model and another stand clear of zero."""
-    sentences = []
-    for (system, baseline), cells in results.differences.items():
-        if system == best.name and baseline != (results.noisy.name if results.noisy else None):
-            signs = [cell.sign for cell in cells.values()]
-            above, below = signs.count(1), signs.count(-1)
-            clear = f"{above} of {len(signs)} differences have a 95 % interval above zero, {below} below"
-            sentences.append(f"Paired against {baseline}, {clear}.")
-    return tuple(sentences)
+    """What the paired differences between the best model and others say, those to untouched inputs apart."""
+    inputs = {system.name for system in results.systems if system.is_input}
+    pairs = [pair for pair in results.differences if pair[0] == best.name and pair[1] not in inputs]
+    return tuple(_in_words(results, *pair) for pair in pairs)
+
+
+def _in_words(results: Results, system: str, baseline: str) -> str:
+    """The differences of the means over all SNRs, or how many of those at each SNR stand clear of zero."""
+    words = []
+    for metric in results.metrics:
+        style, cell = metric_style(metric), results.overall_difference(system, baseline, metric)
+        if cell is not None and cell.mean is not None:
+            change = with_spread(cell.mean, cell.half_width, style.digits + 1, signed=True)
+            p = "" if cell.p_holm is None else f" (p {p_value(cell.p_holm)})"
+            words.append(f"{change} {style.unit} {style.label}{p}".replace("  ", " "))
+    if words:
+        return f"Paired against {baseline}: {', '.join(words)}."
+    signs = [cell.sign for cell in results.differences[system, baseline].values()]
+    above, below = signs.count(1), signs.count(-1)
+    clear = f"{above} of {len(signs)} differences have a 95 % interval above zero, {below} below"
+    return f"Paired against {baseline}, {clear}."

@@ -1,60 +1,63 @@
-"""The table by SNR as Markdown, as CSV and in the terminal."""
+"""The table by SNR as Markdown, as CSV and in the terminal; :mod:`arrayse.report.latex` writes it for papers."""
 
 from __future__ import annotations
 
 import csv
 import io
 import re
-from collections import Counter
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from arrayse.report.results import Results, System, parse_results
-from arrayse.report.text import count, decibels, listing, metric_style, with_spread
+from arrayse.report.results import Results, parse_results
+from arrayse.report.table_text import DEFINITIONS as DEFINITIONS  # what sweeps say too
+from arrayse.report.table_text import KEPT, column_titles, difference_rows, heading, kept_rows, notes, values
+from arrayse.report.text import count, metric_style
 
 if TYPE_CHECKING:
     from rich.console import Console
     from rich.table import Table
 
 SYSTEM_COLUMNS = ("system", "kind", "params", "macs_per_second")
-DEFINITIONS = (
-    "Scores compare with the target stem: the talker's direct sound at the microphone, without reverberation unless "
-    "the dataset has early_ms. The input SNR counts the reverberant speech as signal."
-)
-CELL_COLUMNS = ("metric", "snr_db", "mean", "low", "high", "n", "n_failed")
+CELL_COLUMNS = ("metric", "snr_db", "mean", "low", "high", "n", "n_failed", "median")
 
 
-def markdown_table(summary: dict[str, Any]) -> str:
-    """One Markdown table for each metric: systems as rows, SNRs as columns, what was counted and how below.
+def markdown_table(summary: Mapping[str, Any]) -> str:
+    """For each metric a table with systems as rows and SNRs as columns, differences with p values, and gain kept.
 
     Args:
         summary: the content of an evaluation's ``summary.json``.
     """
     results = parse_results(summary)
-    header = ["System", "Params", "MACs/s", *(f"{decibels(snr_db)} dB" for snr_db in results.snr_db)]
     blocks = [f"**{_escape(heading(results))}**"]
     for metric in results.metrics:
-        lines = [header, ["---", *["---:"] * (len(header) - 1)]]
-        for system in results.systems:
-            sizes = [count(system.params), count(system.macs_per_second)]
-            lines.append([_escape(system.name), *sizes, *values(results, system, metric)])
-        table = "\n".join(f"| {' | '.join(line)} |" for line in lines)
-        blocks.append(f"{_escape(metric_style(metric).title)}\n\n{table}")
-        blocks += _markdown_differences(results, metric)
+        rows = [
+            [
+                _escape(system.name),
+                count(system.params),
+                count(system.macs_per_second),
+                *values(results, system, metric),
+            ]
+            for system in results.systems
+        ]
+        header = ["System", "Params", "MACs/s", *column_titles(results)]
+        blocks.append(f"{_escape(metric_style(metric).title)}\n\n{_markdown(header, rows)}")
+        differences = difference_rows(results, metric, with_p=True)
+        if differences:
+            rows = [[_escape(f"{a} − {b}"), *map(_escape, cells)] for (a, b), cells in differences.items()]
+            blocks.append(_markdown(["Paired difference", *column_titles(results)], rows))
+        kept = kept_rows(results, metric)
+        if kept:
+            title = _escape(KEPT.format(teacher=results.gain_teacher))
+            blocks.append(
+                _markdown([title, *column_titles(results)], [[_escape(name), *cells] for name, cells in kept.items()])
+            )
     return "\n\n".join([*blocks, *(_escape(note) for note in notes(results))]) + "\n"
 
 
-def _markdown_differences(results: Results, metric: str) -> list[str]:
-    """The paired differences of one metric as a block; none if there are none."""
-    if not results.differences:
-        return []
-    head = ["Paired difference", *(f"{decibels(snr_db)} dB" for snr_db in results.snr_db)]
-    lines = [head, ["---", *["---:"] * (len(head) - 1)]]
-    lines += [[_escape(f"{a} − {b}"), *cells] for (a, b), cells in difference_rows(results, metric).items()]
-    return ["\n".join(f"| {' | '.join(line)} |" for line in lines)]
-
-
-def csv_table(summary: dict[str, Any]) -> str:
+def csv_table(summary: Mapping[str, Any]) -> str:
     """The table in long form, one line for each system, metric and SNR; a missing number is an empty field.
+
+    An empty SNR stands for the mean over all of them, or for a source without SNR.
 
     Args:
         summary: the content of an evaluation's ``summary.json``.
@@ -65,14 +68,14 @@ def csv_table(summary: dict[str, Any]) -> str:
     writer.writerow(SYSTEM_COLUMNS + CELL_COLUMNS)
     for system in results.systems:
         for metric in results.metrics:
-            for snr_db in results.snr_db:
+            for snr_db in results.columns:
                 cell = results.cell(system.name, snr_db, metric)
                 about = (system.name, system.kind, system.params, system.macs_per_second, metric, snr_db)
-                writer.writerow((*about, cell.mean, cell.low, cell.high, cell.n, cell.n_failed))
+                writer.writerow((*about, cell.mean, cell.low, cell.high, cell.n, cell.n_failed, cell.median))
     return text.getvalue()
 
 
-def print_table(summary: dict[str, Any], console: Console) -> None:
+def print_table(summary: Mapping[str, Any], console: Console) -> None:
     """Prints one block for each metric, then what was counted and how.
 
     Args:
@@ -86,26 +89,22 @@ def print_table(summary: dict[str, Any], console: Console) -> None:
     unlimited = console.options.update(max_width=10_000)
     console.print(Text(heading(results), style="bold"))
     for metric in results.metrics:
-        for make in (_terminal_table, _terminal_differences) if results.differences else (_terminal_table,):
+        for make in (_terminal_table, _terminal_differences, _terminal_kept):
             table = make(results, metric, "±")
             if Measurement.get(console, unlimited, table).maximum > console.width:
                 table = make(results, metric, "\n±")
-            console.print(table)
+            if table.row_count:
+                console.print(table)
     for note in notes(results):
         console.print(Text(note, style="dim"))
 
 
 def _terminal_table(results: Results, metric: str, plus_minus: str) -> Table:
     """One block; a line break in ``plus_minus`` puts the interval below the mean, for a narrow terminal."""
-    from rich.box import SIMPLE_HEAD
-    from rich.table import Table
     from rich.text import Text
 
-    table = Table(box=SIMPLE_HEAD, padding=(0, 1, 0, 0), pad_edge=False)
-    longest = max(len(system.name) for system in results.systems)
-    table.add_column(Text(metric_style(metric).title), overflow="fold", min_width=min(longest, 24))
-    for title in ("Params", "MACs/s", *(f"{decibels(snr_db)} dB" for snr_db in results.snr_db)):
-        table.add_column(title, justify="right", no_wrap=True)
+    names = [system.name for system in results.systems]
+    table = _terminal(metric_style(metric).title, names, 24, ["Params", "MACs/s", *column_titles(results)])
     for system in results.systems:
         cells = [cell.replace(" ±", plus_minus) for cell in values(results, system, metric)]
         sizes = [count(system.params), count(system.macs_per_second)]
@@ -115,70 +114,42 @@ def _terminal_table(results: Results, metric: str, plus_minus: str) -> Table:
 
 def _terminal_differences(results: Results, metric: str, plus_minus: str) -> Table:
     """The block of paired differences, see :func:`_terminal_table`."""
+    rows = {f"{a} − {b}": cells for (a, b), cells in difference_rows(results, metric).items()}
+    return _terminal_rows(f"{metric_style(metric).label}, paired", rows, results, plus_minus)
+
+
+def _terminal_kept(results: Results, metric: str, plus_minus: str) -> Table:
+    """The block of gain kept, see :func:`_terminal_table`."""
+    title = f"{metric_style(metric).label}, gain of {results.gain_teacher} kept"
+    return _terminal_rows(title, kept_rows(results, metric), results, plus_minus)
+
+
+def _terminal_rows(title: str, rows: Mapping[str, Sequence[str]], results: Results, plus_minus: str) -> Table:
+    from rich.text import Text
+
+    table = _terminal(title, list(rows), 32, column_titles(results))
+    for name, cells in rows.items():
+        table.add_row(Text(name), *(cell.replace(" ±", plus_minus) for cell in cells))
+    return table
+
+
+def _terminal(title: str, names: Sequence[str], width: int, columns: Sequence[str]) -> Table:
+    """An empty table whose first column leaves ``width`` letters to names that need them."""
     from rich.box import SIMPLE_HEAD
     from rich.table import Table
     from rich.text import Text
 
     table = Table(box=SIMPLE_HEAD, padding=(0, 1, 0, 0), pad_edge=False)
-    longest = max(len(f"{a} − {b}") for a, b in results.differences)
-    table.add_column(Text(f"{metric_style(metric).label}, paired"), overflow="fold", min_width=min(longest, 32))
-    for snr_db in results.snr_db:
-        table.add_column(f"{decibels(snr_db)} dB", justify="right", no_wrap=True)
-    for (system, baseline), cells in difference_rows(results, metric).items():
-        table.add_row(Text(f"{system} − {baseline}"), *(cell.replace(" ±", plus_minus) for cell in cells))
+    longest = max(map(len, names), default=1)
+    table.add_column(Text(title), overflow="fold", min_width=min(longest, width))
+    for column in columns:
+        table.add_column(column, justify="right", no_wrap=True)
     return table
 
 
-def difference_rows(results: Results, metric: str) -> dict[tuple[str, str], list[str]]:
-    """Paired differences (system, baseline) as text, mean ± half of the 95 % interval, one entry for each SNR."""
-    digits = metric_style(metric).digits
-    rows = {}
-    for pair, cells in results.differences.items():
-        found = [cells.get((snr_db, metric)) for snr_db in results.snr_db]
-        rows[pair] = ["–" if c is None else with_spread(c.mean, c.half_width, digits, signed=True) for c in found]
-    return rows
-
-
-def heading(results: Results) -> str:
-    """What was measured on what, in one line."""
-    data = " · ".join(part for part in (results.data, results.split) if part)
-    return f"{results.label}{': ' if data else ''}{data}, mean ± half of the 95 % interval by input SNR"
-
-
-def values(results: Results, system: System, metric: str) -> list[str]:
-    """The row of one system and metric as text, one entry for each SNR; † marks failures."""
-    cells = [results.cell(system.name, snr_db, metric) for snr_db in results.snr_db]
-    digits = metric_style(metric).digits
-    return [with_spread(cell.mean, cell.half_width, digits) + ("†" if cell.n_failed else "") for cell in cells]
-
-
-def notes(results: Results) -> list[str]:
-    """What stands below every table: how many were counted, which failed, what beamformers are, and what computed."""
-    measured = sorted({cell.n for cell in results.cells.values()})
-    n = f"{measured[0]}" if len(measured) == 1 else f"{measured[0]} to {measured[-1]}" if measured else "0"
-    scenes = f"{results.n_scenes} scenes, the same for every system and SNR"
-    lines = [f"n = {n} scored utterances behind each number ({scenes}).", _failure_note(results), DEFINITIONS]
-    lines += [f"{system.name}: {system.description}." for system in results.systems if system.is_beamformer]
-    if results.implementations:
-        named = [f"{metric_style(metric).label}: {text}" for metric, text in results.implementations.items()]
-        lines.append(f"Implementations: {'; '.join(named)}.")
-    return lines
-
-
-def _failure_note(results: Results) -> str:
-    failed: Counter[tuple[str, str]] = Counter()
-    asked: Counter[tuple[str, str]] = Counter()
-    for (system, _, metric), cell in results.cells.items():
-        failed[system, metric] += cell.n_failed
-        asked[system, metric] += cell.n + cell.n_failed
-    if not failed.total():
-        return "Failed scores: none."
-    named = [
-        f"{system} {metric_style(metric).label} {n} of {asked[system, metric]}"
-        for (system, metric), n in failed.items()
-        if n
-    ]
-    return f"† Failed scores, not in the mean: {failed.total()} ({listing(named)})."
+def _markdown(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    lines = [header, ["---", *["---:"] * (len(header) - 1)], *rows]
+    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
 
 
 def _escape(text: str) -> str:

@@ -35,10 +35,16 @@ METRIC_STYLES = {
     "log_spectral_distance": MetricStyle("LSD", "dB", 1),
     "noise_reduction": MetricStyle("Noise reduction", "dB", 1),
     "speech_distortion": MetricStyle("Speech distortion", "dB", 1),
+    "itd_error_us": MetricStyle("ITD error", "µs", 0),
+    "ild_error_db": MetricStyle("ILD error", "dB", 1),
     "dnsmos_sig": MetricStyle("DNSMOS SIG", "", 2),
     "dnsmos_bak": MetricStyle("DNSMOS BAK", "", 2),
     "dnsmos_ovrl": MetricStyle("DNSMOS OVRL", "", 2),
 }
+
+
+ERRORS = ("itd_error_us", "ild_error_db")
+"""Metrics of pairs of estimates, which :data:`METRICS` does not hold: less is better."""
 
 
 def metric_style(metric: str) -> MetricStyle:
@@ -48,7 +54,7 @@ def metric_style(metric: str) -> MetricStyle:
 
 def higher_is_better(metric: str) -> bool:
     """Whether more of a metric is better; so it is of one that is not known here."""
-    return metric not in METRICS or METRICS[metric].higher_is_better
+    return METRICS[metric].higher_is_better if metric in METRICS else metric not in ERRORS
 
 
 def number(value: float | None, digits: int, signed: bool = False) -> str:
@@ -66,6 +72,32 @@ def with_spread(value: float | None, half_width: float | None, digits: int, sign
     if value is None or half_width is None:
         return number(value, digits, signed)
     return f"{number(value, digits, signed)} ±{number(half_width, digits)}"
+
+
+def percent_spread(fraction: float | None, half_width: float | None) -> str:
+    """``83 ±12 %``, or the fraction alone where there is no interval."""
+    if fraction is None or half_width is None:
+        return MISSING if fraction is None else percent(fraction)
+    return f"{number(100 * fraction, 0)} ±{number(100 * half_width, 0)} %"
+
+
+def p_value(p: float | None) -> str:
+    """A p value in two figures: ``0.012``, ``< 0.001``."""
+    if p is None:
+        return MISSING
+    return "< 0.001" if p < 0.001 else f"{p:.2g}" if p < 0.0995 else f"{p:.2f}"
+
+
+def factor(value: float | None) -> str:
+    """A ratio in two figures, without exponent: ``0.083``."""
+    if value is None:
+        return MISSING
+    return f"{float(f'{value:.2g}'):.10f}".rstrip("0").rstrip(".")
+
+
+def milliseconds(value: float | None) -> str:
+    """Milliseconds without their unit, in three figures."""
+    return MISSING if value is None else f"{value:.3g}"
 
 
 def count(value: float | None) -> str:

@@ -1,0 +1,110 @@
+"""The table by SNR for papers: LaTeX with booktabs, one ``table`` for each metric."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from arrayse.report.cells import Cell, System
+from arrayse.report.results import Results, Snr, parse_results
+from arrayse.report.table_text import best_cells, column_titles, heading, notes
+from arrayse.report.text import MISSING, count, metric_style, number
+
+SPECIAL = {
+    "\\": r"\textbackslash{}",
+    "~": r"\textasciitilde{}",
+    "^": r"\textasciicircum{}",
+    "<": r"\textless{}",
+    ">": r"\textgreater{}",
+    "|": r"\textbar{}",
+    "−": r"\ensuremath{-}",
+    "±": r"\ensuremath{\pm}",
+    "†": r"\ensuremath{\dagger}",
+    "·": r"\ensuremath{\cdot}",
+    "µ": r"\ensuremath{\mu}",
+    "–": "--",
+    "’": "'",
+    "…": r"\ldots{}",
+    "\N{NO-BREAK SPACE}": "~",
+} | {letter: f"\\{letter}" for letter in "&%$#_{}"}
+
+
+def latex_table(summary: Mapping[str, Any]) -> str:
+    r"""Tables to ``\input``: mean ± half of the 95 % interval, the best of a column in bold, \* where p < 0.05.
+
+    Stars mark scores that differ from those of the baseline; † marks failed scores.
+
+    Args:
+        summary: the content of an evaluation's ``summary.json``.
+    """
+    results = parse_results(summary)
+    lines = [r"% needs \usepackage{booktabs}", f"% {' '.join(heading(results).split())}"]
+    for metric in results.metrics:
+        lines += ["", *_table(results, metric)]
+    return "\n".join([*lines, "", *(f"% {' '.join(note.split())}" for note in notes(results))]) + "\n"
+
+
+def _table(results: Results, metric: str) -> list[str]:
+    best, kept = best_cells(results), any(key[2] == metric for key in results.gain_kept)
+    titles = ["System", "Params", "MACs/s", *column_titles(results), *(["Gain kept"] if kept else [])]
+    rows = []
+    for system in results.systems:
+        cells = [
+            _number(results, system, snr_db, metric, (system.name, snr_db, metric) in best)
+            for snr_db in results.columns
+        ]
+        share = results.overall_kept(system.name, metric)
+        cells += [_share(share)] if kept else []
+        rows.append([escape(system.name), escape(count(system.params)), escape(count(system.macs_per_second)), *cells])
+    caption = f"{escape(metric_style(metric).title)}: mean $\\pm$ half of the 95\\,\\% interval"
+    caption += " by input SNR." if results.snr_db else "."
+    if results.baseline is not None and any(r"^{*}" in cell for row in rows for cell in row):
+        caption += f" $^{{*}}$ differs from {escape(results.baseline)} (Wilcoxon, Holm-corrected $p < 0.05$)."
+    return [
+        r"\begin{table}",
+        r"\centering",
+        f"\\caption{{{caption}}}",
+        f"\\begin{{tabular}}{{l{'r' * (len(titles) - 1)}}}",
+        r"\toprule",
+        _row([escape(title) for title in titles]),
+        r"\midrule",
+        *map(_row, rows),
+        r"\bottomrule",
+        r"\end{tabular}",
+        r"\end{table}",
+    ]
+
+
+def _number(results: Results, system: System, snr_db: Snr, metric: str, is_best: bool) -> str:
+    cell, digits = results.cell(system.name, snr_db, metric), metric_style(metric).digits
+    if cell.mean is None:
+        return escape(MISSING) + (r"$^{\dagger}$" if cell.n_failed else "")
+    mean = _minus(number(cell.mean, digits))
+    text = f"\\mathbf{{{mean}}}" if is_best else mean
+    if cell.half_width is not None:
+        text += f" \\pm {number(cell.half_width, digits)}"
+    difference = results.differences.get((system.name, results.baseline or ""), {}).get((snr_db, metric))
+    marks = ("*" if difference is not None and difference.is_significant else "") + (
+        r"\dagger" if cell.n_failed else ""
+    )
+    return f"${text}{f'^{{{marks}}}' if marks else ''}$"
+
+
+def _share(share: Cell | None) -> str:
+    if share is None or share.mean is None:
+        return escape(MISSING)
+    spread = "" if share.half_width is None else f" \\pm {100 * share.half_width:.0f}"
+    return f"${_minus(number(100 * share.mean, 0))}{spread}\\,\\%$"
+
+
+def _row(cells: list[str]) -> str:
+    return f"{' & '.join(cells)} \\\\"
+
+
+def _minus(text: str) -> str:
+    return text.replace("−", "-")
+
+
+def escape(text: str) -> str:
+    """Text that LaTeX prints as it is, in one line; what no font may have is left to a Unicode engine."""
+    return "".join(SPECIAL.get(letter, letter) for letter in " ".join(text.split()))
