@@ -20,7 +20,7 @@ from arrayse.report.heat import heat_maps
 from arrayse.report.overview import overview
 from arrayse.report.results import parse_results
 from arrayse.report.scatter import MAX_POINTS, scatter
-from arrayse.report.section import shown_at_first
+from arrayse.report.section import _title, shown_at_first
 from arrayse.report.size_figure import pareto_front, side_by_side, size_figure
 from arrayse.report.spectrograms import mask_of
 from tests.report_example import EVIL, GAIN, SAMPLE_RATE, make_summary, whole_summary, write_whole
@@ -238,3 +238,10 @@ def test_sounds_are_mp3_only_where_they_may_and_can_be(tmp_path: Path) -> None:
     soundfile.write(tmp_path / "long.wav", np.zeros(int((LISTEN_SECONDS + 5) * 8000)), 8000)
     waves, rate = read_waves({"long": tmp_path / "long.wav"})
     assert len(waves["long"]) == LISTEN_SECONDS * rate
+
+
+@pytest.mark.parametrize(
+    ("data", "title"), [("data/glasses", "data/glasses"), ("/home/me/sets/data/glasses", "data/glasses"), ("/x", "/x")]
+)
+def test_the_heading_tells_nothing_of_the_disk(data: str, title: str) -> None:
+    assert _title(data) == title

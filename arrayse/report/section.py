@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from arrayse.report.audio import data_uri
@@ -99,7 +100,7 @@ def make_section(evaluation: Evaluation, name: str, lossless: bool = True) -> Se
     sized = [size_figure(results, results.metrics[0], size, f"{name}-{size}") for size in SIZES if results.metrics]
     return Section(
         id=name,
-        title=results.data or evaluation.folder.resolve().name,
+        title=_title(results.data or evaluation.folder.resolve().name),
         results=results,
         headline=first,
         sizes=_sizes(first) if first else (),
@@ -186,3 +187,8 @@ def _flat(values: Mapping[str, Any], prefix: str = "") -> Iterable[tuple[str, st
             yield from _flat(value, f"{name} ")
         else:
             yield name, str(value)
+
+
+def _title(data: str) -> str:
+    """The end of an absolute path: where a folder lies on somebody's disk is no heading."""
+    return str(Path(*Path(data).parts[-2:])) if Path(data).is_absolute() else data
