@@ -37,7 +37,8 @@ from arrayse.frontend.estimated import decision_directed_gain, estimated_mvdr
 from arrayse.frontend.oracle import complex_ratio_mask, ideal_ratio_mask, phase_sensitive_mask, wiener_mask
 from arrayse.frontend.stft import Stft
 from arrayse.geometry import ArrayGeometry
-from arrayse.mixture import Mixture, SceneEntry
+from arrayse.manifest import SceneEntry
+from arrayse.mixture import Mixture
 
 LOADING = 1e-2
 """Of the superdirective beamformer: microphone noise 20 dB below the diffuse field."""
@@ -150,15 +151,34 @@ def baseline(name: str, mixture: Mixture, entry: SceneEntry, geometry: ArrayGeom
         raise ValueError(f"mixture: expected {geometry.n_mics} microphones, got {len(noisy)}")
     if name in FIXED:
         return beamform(name, noisy, entry, geometry, sample_rate)
-    hop = round(WINDOW_SECONDS / 2 * sample_rate)
-    stft = Stft(2 * hop, hop)
-    if BEAMFORMERS[name].steered:
-        direction = target_direction(entry, geometry)
-        estimate = _estimated(stft, torch.from_numpy(noisy), direction, geometry, sample_rate, name == "mwf_estimated")
-    else:
-        target, rest = torch.from_numpy(mixture.target), torch.from_numpy(noisy - mixture.target)
-        estimate = _told(name, stft(target)[None], stft(rest)[None], geometry.ref_mic)
+    if not BEAMFORMERS[name].steered:
+        return oracle(name, noisy, mixture.target, geometry.ref_mic, sample_rate)
+    stft, direction = _stft(sample_rate), target_direction(entry, geometry)
+    estimate = _estimated(stft, torch.from_numpy(noisy), direction, geometry, sample_rate, name == "mwf_estimated")
     return stft.inverse(estimate[0], noisy.shape[1]).numpy()
+
+
+def oracle(name: str, noisy: np.ndarray, target: np.ndarray, ref_mic: int, sample_rate: int) -> np.ndarray:
+    """What a baseline that is told the target makes of any recording.
+
+    Args:
+        name: one of :data:`FILTERS` or :data:`MASKS`.
+        noisy: (n_mics, n_samples).
+        target: (n_mics, n_samples), what of it is wanted.
+        ref_mic: microphone that is estimated.
+        sample_rate: Hz.
+
+    Returns:
+        (n_samples,) float32, aligned with ``ref_mic``.
+    """
+    stft = _stft(sample_rate)
+    wanted, rest = (stft(torch.from_numpy(wave))[None] for wave in (target, noisy - target))
+    return stft.inverse(_told(name, wanted, rest, ref_mic)[0], noisy.shape[1]).numpy()
+
+
+def _stft(sample_rate: int) -> Stft:
+    hop = round(WINDOW_SECONDS / 2 * sample_rate)
+    return Stft(2 * hop, hop)
 
 
 def _told(name: str, target: Tensor, rest: Tensor, ref_mic: int) -> Tensor:

@@ -59,7 +59,7 @@ def breakdown(
         ValueError: an SNR or baseline that is not there, or as in :func:`arrayse.statistics.scores_by_name`.
     """
     table = scores_by_name(rows, metric, list(conditions))
-    every_snr = sorted({each for _, each in table})
+    every_snr = sorted({each for _, each in table if each is not None})
     if snr_db is not None and snr_db not in every_snr:
         raise ValueError(f"snr_db: expected one of {every_snr}, got {snr_db}")
     if baseline is not None and baseline not in systems:

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from arrayse.mixture import SceneEntry
+from arrayse.manifest import SceneEntry
 
 RT60_EDGES = (0.2, 0.3, 0.4, 0.5, 0.6, 0.8, 1.0)
 """Edges in seconds of the groups by RT60; what lies on an edge belongs to the group above it."""

@@ -1,33 +1,33 @@
-"""From rows (system, scene, SNR) to the numbers of the table: means with intervals, paired differences, costs."""
+"""From rows (system, scene, SNR) to the numbers of the table: means with intervals, paired differences, gain kept."""
 
 from __future__ import annotations
 
-from collections import defaultdict
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from arrayse.beamform import BEAMFORMERS
 from arrayse.breakdown import breakdown, count_unknown
-from arrayse.checkpoint import fingerprint, is_finished
-from arrayse.conditions import conditions
-from arrayse.metrics import implementation
-from arrayse.mixture import Dataset, SceneEntry
-from arrayse.models import Enhancer
-from arrayse.profile import macs_per_second, n_parameters
-from arrayse.statistics import count_reasons, group_seeds, holm, paired_difference, signed_rank, summarise
+from arrayse.conditions import Conditions
+from arrayse.metrics import METRICS
+from arrayse.sources import DATASET, Source
+from arrayse.statistics import Assessment, Scores, assess_all, count_reasons, scores_by_name, scores_of
 
 Rows = list[dict[str, Any]]
-Key = tuple[str, float, str]
-"""System, SNR in dB, metric."""
+Cell = dict[str, Any]
 
 NOISY = "noisy"
 """The system that does nothing: the array's reference microphone."""
 
-BEAMFORMER = "beamformer"
-"""The kind of systems that are told something of the truth: beamformers and oracle masks."""
+TARGET = "target"
+"""The clean speech, among the examples to hear."""
+
+BEAMFORMER, TEACHER, MODEL = "beamformer", "teacher", "model"
+"""Other kinds of systems: those that are told something of the truth, networks that taught others, and networks."""
+
+OTHER_MIC = "estimates speech at another microphone than the teacher"
 
 
 @dataclass(frozen=True)
@@ -35,16 +35,20 @@ class Request:
     """What is to be evaluated.
 
     Attributes:
-        runs: run folders by the name shown.
-        data: the dataset folder.
-        split: its split.
-        snr_db: SNRs in dB, every scene at each of them.
+        runs: run folders by the name shown; NAME_s0, NAME_s1 … are trainings of one system.
+        data: the folder with what they are scored on.
+        split: of a dataset.
+        snr_db: SNRs in dB, every scene of a dataset at each of them; none for files.
         n_scenes: only the first so many scenes; None for all.
         metrics: names of :data:`arrayse.metrics.METRICS`.
         baseline: system that paired differences are taken to, beside those to the noisy input; None: no other.
         n_examples: scenes whose audio is kept, at the SNR closest to 0 dB.
         seed: of the bootstrap.
         beamformers: names of :data:`arrayse.beamform.BEAMFORMERS`, scored beside the runs.
+        source: what is in the folder, one of :data:`arrayse.sources.SOURCES`.
+        other_array: whether networks may hear another array than theirs, channel by channel.
+        teacher: system whose gain the others are to keep; None: the largest one that taught another run.
+        binaural: for each name the runs of the left and the right ear, whose interaural cues are scored.
     """
 
     runs: dict[str, Path]
@@ -57,126 +61,144 @@ class Request:
     n_examples: int
     seed: int
     beamformers: list[str] = field(default_factory=list)
+    source: str = DATASET
+    other_array: bool = False
+    teacher: str | None = None
+    binaural: dict[str, tuple[str, str]] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Table:
+    """The rows that have the same metrics.
+
+    Attributes:
+        rows: in any order.
+        metrics: what they hold, and what computed it.
+        systems: names in the rows by system and seed, the untouched inputs among them.
+        input_of: for each system but the inputs, the input that its gain is over.
+    """
+
+    rows: Rows
+    metrics: Mapping[str, str]
+    systems: dict[str, dict[int, str]]
+    input_of: dict[str, str]
 
 
 def summarise_rows(
     request: Request,
-    dataset: Dataset,
-    entries: list[SceneEntry],
-    enhancers: dict[str, Enhancer],
-    beamformers: dict[str, str],
-    noisy: dict[str, str],
-    abouts: dict[str, dict[str, Any]],
-    rows: Rows,
+    source: Source,
+    systems: list[dict[str, Any]],
+    tables: list[Table],
+    teacher: str | None,
     about: dict[str, Any],
 ) -> dict[str, Any]:
     """Everything that tables and reports show, as plain values.
 
     Args:
         request: what was asked for.
-        dataset: the data.
-        entries: the scenes that were scored.
-        enhancers: by name.
-        beamformers: descriptions by name.
-        noisy: for each of both, the name of the noisy signal at its microphone.
-        abouts: for each enhancer, what made it.
-        rows: in the order of the scenes, so that values of different systems pair up.
+        source: what was scored on.
+        systems: what each system is.
+        tables: the rows; tables have no metric in common.
+        teacher: the system whose gain the others are to keep.
         about: provenance of the evaluation.
     """
-    rng = np.random.default_rng(request.seed)
-    inputs = list(dict.fromkeys([NOISY, *noisy.values()]))
-    values = {
-        (name, snr_db, metric): [row[metric] for row in rows if row["system"] == name and row["snr_db"] == snr_db]
-        for name in [*inputs, *beamformers, *enhancers]
-        for snr_db in request.snr_db
-        for metric in request.metrics
-    }
-    table = [{**_cell(key), **vars(summarise(cell, rng))} for key, cell in values.items()]
-    known = {entry.id: conditions(entry) for entry in entries}
-    systems = group_seeds([*inputs, *beamformers, *enhancers])
+    known = {scene.id: scene.conditions for scene in source.scenes}
     return {
-        "label": dataset.label,
+        "label": source.label,
+        "source": source.kind,
         "data": str(request.data),
-        "split": request.split,
-        "n_scenes": len(entries),
+        "split": request.split if source.has_snr else None,
+        "n_scenes": len(source.scenes),
         "snr_db": request.snr_db,
-        "metrics": request.metrics,
-        "implementations": {metric: implementation(metric) for metric in request.metrics},
-        "array": dataset.geometry.to_dict(),
-        "systems": [
-            *map(_noisy_system, inputs),
-            *(_beamformer_system(name, text, dataset) for name, text in beamformers.items()),
-            *_systems(request.runs, enhancers, abouts),
-        ],
-        "table": table,
-        "differences": _differences(values, noisy, request.baseline, rng),
-        "breakdown": [cell for metric in request.metrics for cell in breakdown(rows, known, metric, systems, rng)],
-        "unknown_conditions": count_unknown(known),
-        "failures": count_reasons(rows, request.metrics),
+        "metrics": [metric for table in tables for metric in table.metrics],
+        "implementations": {metric: text for table in tables for metric, text in table.metrics.items()},
+        "array": None if source.geometry is None else source.geometry.to_dict(),
+        "systems": systems,
+        **_numbers(request, tables, known, teacher),
+        "unknown_conditions": count_unknown(_told(known)),
+        "failures": [cell for table in tables for cell in count_reasons(table.rows, list(table.metrics))],
         "provenance": about,
     }
 
 
-def _differences(
-    values: dict[Key, list[float | None]], noisy: dict[str, str], baseline: str | None, rng: np.random.Generator
-) -> list[dict[str, Any]]:
-    """Paired differences to the noisy signal and to the baseline, with p values.
+def _numbers(
+    request: Request, tables: list[Table], known: Mapping[str, Conditions | None], teacher: str | None
+) -> dict[str, list[Cell]]:
+    """All means, differences and shares; none depends on another: all are drawn from the same state."""
+    rng = np.random.default_rng(request.seed)
+    found: dict[str, list[Cell]] = {part: [] for part in ("table", "differences", "gain_kept", "breakdown")}
+    for table in tables:
+        for metric in table.metrics:
+            for snr_db, scores in _scores(table, metric, list(known), request.snr_db):
+                cell = {"snr_db": snr_db, "metric": metric}
+                for part, cells in _cells(table, cell, scores, request.baseline, teacher, rng).items():
+                    found[part] += cells
+            if places := _told(known):
+                found["breakdown"] += breakdown(table.rows, places, metric, table.systems, rng)
+    return found
 
-    ``p_holm`` is corrected for all systems that are compared with the same, at one SNR in one metric.
+
+def _told(known: Mapping[str, Conditions | None]) -> dict[str, Conditions]:
+    """Conditions by scene; none of files, of which nothing is known."""
+    return {scene: found for scene, found in known.items() if found is not None}
+
+
+def _scores(
+    table: Table, metric: str, scenes: list[str], snr_db: list[float]
+) -> Iterator[tuple[float | None, dict[str, Scores]]]:
+    """Scores by system at every SNR, then, under None, their means over all SNRs; of files as they are."""
+    by_name = scores_by_name(table.rows, metric, scenes)
+    every: list[float | None] = [*snr_db]
+    at = [(each, [each]) for each in every]
+    for each, together in [*at, (None, every or [None])]:
+        yield each, {system: scores_of(by_name, names, together) for system, names in table.systems.items()}
+
+
+def _cells(
+    table: Table,
+    cell: Cell,
+    scores: dict[str, Scores],
+    baseline: str | None,
+    teacher: str | None,
+    rng: np.random.Generator,
+) -> dict[str, list[Cell]]:
+    """What the summary says of one metric at one SNR.
+
+    ``p_holm`` is corrected for all systems that are compared with the same kind of thing: inputs, or the baseline.
     """
-    differences: list[dict[str, Any]] = []
-    families: dict[tuple[bool, float, str], list[dict[str, Any]]] = defaultdict(list)
-    for (name, snr_db, metric), cell in values.items():
-        for other in (noisy.get(name), baseline):
-            if name in noisy and other not in (None, name):
-                pair = values[other, snr_db, metric]
-                test = signed_rank([_minus(*each) for each in zip(cell, pair, strict=True)])
-                found = {**_cell((name, snr_db, metric)), "baseline": other, **vars(paired_difference(cell, pair, rng))}
-                differences.append({**found, "p": test.p, "n_zero": test.n_zero})
-                families[other == baseline, snr_db, metric].append(differences[-1])
-    for family in families.values():
-        for difference, p in zip(family, holm([each["p"] for each in family]), strict=True):
-            difference["p_holm"] = p
-    return differences
+    better = cell["metric"] not in METRICS or METRICS[cell["metric"]].higher_is_better
+    inputs = {system: scores[name] for system, name in table.input_of.items()}
+    has_teacher = teacher is not None and teacher in table.input_of
+    beside = {system: given for system, given in inputs.items() if has_teacher and system != teacher}
+    comparable = {s: v for s, v in beside.items() if table.input_of[s] == table.input_of[str(teacher)]}
+    taught = scores[str(teacher)] if has_teacher else None
+    found = assess_all(scores, rng, inputs, comparable, taught, higher_is_better=better)
+    kept = [{"system": name, "teacher": teacher, **cell, **_gain_kept(found[name])} for name in beside]
+    differences = [_difference(name, found[name], table.input_of[name], cell) for name in inputs]
+    if baseline is not None and baseline in inputs:
+        others = {name: scores[name] for name in inputs if name != baseline}
+        against = assess_all(others, rng, dict.fromkeys(others, scores[baseline]))
+        differences += [_difference(name, each, baseline, cell) for name, each in against.items()]
+    return {
+        "table": [{"system": name, **cell, **each.score.to_dict()} for name, each in found.items()],
+        "differences": [difference for difference in differences if difference is not None],
+        "gain_kept": kept,
+    }
 
 
-def _noisy_system(name: str) -> dict[str, Any]:
-    return {"name": name, "kind": NOISY, "params": None, "macs_per_second": None, "mics": None, "causal": None}
+def _difference(name: str, found: Assessment, baseline: str, cell: Cell) -> Cell | None:
+    """None where the two have no seed in common."""
+    if found.difference is None or found.test is None:
+        return None
+    test = {"p": found.test.p, "p_holm": found.p_holm, "n_zero": found.test.n_zero}
+    return {"system": name, "baseline": baseline, **cell, **found.difference.to_dict(), **test}
 
 
-def _beamformer_system(name: str, description: str, dataset: Dataset) -> dict[str, Any]:
-    baseline, geometry = BEAMFORMERS[name], dataset.geometry
-    mics = [geometry.ref_mic] if baseline.one_mic else list(range(geometry.n_mics))
-    about = {"mics": mics, "causal": baseline.causal, "description": description}
-    return {"name": name, "kind": BEAMFORMER, "params": None, "macs_per_second": None, **about}
-
-
-def _systems(
-    runs: dict[str, Path], enhancers: dict[str, Enhancer], abouts: dict[str, dict[str, Any]]
-) -> list[dict[str, Any]]:
-    """What each system is; a teacher is one whose weights another one was taught with."""
-    teachers = {weights for about in abouts.values() for weights in (about.get("teachers") or {}).values()}
-    systems = []
-    for name, enhancer in enhancers.items():
-        finished = "" if is_finished(runs[name]) else "training not finished; "
-        systems.append(
-            {
-                "name": name,
-                "kind": "teacher" if fingerprint(runs[name]) in teachers else "model",
-                "params": n_parameters(enhancer),
-                "macs_per_second": macs_per_second(enhancer),
-                "mics": enhancer.mics,
-                "causal": enhancer.causal,
-                "description": finished + "; then ".join(abouts[name]["objectives"]),
-            }
-        )
-    return systems
-
-
-def _minus(score: float | None, other: float | None) -> float | None:
-    return None if score is None or other is None else score - other
-
-
-def _cell(key: Key) -> dict[str, Any]:
-    name, snr_db, metric = key
-    return {"system": name, "snr_db": snr_db, "metric": metric}
+def _gain_kept(found: Assessment) -> Cell:
+    if found.gain_kept is None:
+        empty = {"mean": None, "low": None, "high": None, "n": 0, "n_seeds": 0}
+        return {**empty, "reason": found.reasons.get("gain_kept", OTHER_MIC)}
+    numbers = found.gain_kept.to_dict()
+    return {key: numbers[key] for key in ("mean", "low", "high", "n", "n_seeds")} | {
+        "reason": found.reasons.get("gain_kept")
+    }

@@ -169,7 +169,8 @@ def test_what_has_no_value_has_a_reason() -> None:
 
 def test_systems_are_corrected_for_each_other_and_not_for_the_baseline() -> None:
     systems = {"none": BASELINE, "a": STUDENT, "b": trained(5, 1.1), "c": trained(6, 1.0), "d": {9: STUDENT[0]}}
-    found = assess_all(systems, draw(), "none", NOISY, TEACHER)
+    others = [name for name in systems if name != "none"]
+    found = assess_all(systems, draw(), dict.fromkeys(others, BASELINE), dict.fromkeys(systems, NOISY), TEACHER)
     alone = assess(STUDENT, draw(), BASELINE, NOISY, TEACHER)
     p_values = [each.test.p if each.test else None for each in found.values()]
     assert [each.p_holm for each in found.values()] == holm(p_values)
@@ -180,6 +181,25 @@ def test_systems_are_corrected_for_each_other_and_not_for_the_baseline() -> None
     assert found["a"].test.p is not None
     assert found["a"].p_holm == pytest.approx(3 * found["a"].test.p)  # the smallest of three tests
     assert all(each.p_holm is None and each.difference is None for each in assess_all(systems, draw()).values())
+
+
+def test_every_system_has_a_baseline_and_an_input_of_its_own() -> None:
+    inputs = {"a": NOISY, "b": {NO_SEED: NOISY[NO_SEED] + 1}}
+    found = assess_all({"a": STUDENT, "b": BASELINE, "c": STUDENT}, draw(), inputs, inputs, TEACHER)
+    for name, scores in (("a", STUDENT), ("b", BASELINE)):
+        alone = assess(scores, draw(), inputs[name], inputs[name], TEACHER)
+        assert found[name].difference == alone.difference
+        assert found[name].gain_kept == alone.gain_kept
+    assert (found["c"].difference, found["c"].gain_kept) == (None, None)
+
+
+def test_where_less_is_better_a_fall_is_the_gain() -> None:
+    turned = [{seed: -values for seed, values in scores.items()} for scores in (STUDENT, BASELINE, NOISY, TEACHER)]
+    there = assess(STUDENT, draw(), BASELINE, NOISY, TEACHER)
+    back = assess(turned[0], draw(), *turned[1:], higher_is_better=False)
+    assert back.gain_kept == there.gain_kept
+    assert back.score.summary.mean == pytest.approx(-there.score.summary.mean)  # type: ignore[operator]
+    assert assess(turned[0], draw(), *turned[1:]).reasons["gain_kept"].startswith("the gain of the teacher is not")
 
 
 def test_an_estimate_is_one_level_of_plain_numbers() -> None:
@@ -193,8 +213,10 @@ def test_wrong_questions_are_refused() -> None:
     for question in questions:
         with pytest.raises(ValueError, match=message):
             assess(STUDENT, draw(), **question)
-    with pytest.raises(ValueError, match="baseline: expected one of a, got b"):
-        assess_all({"a": STUDENT}, draw(), "b")
+    with pytest.raises(ValueError, match="baselines: expected some of a, got b"):
+        assess_all({"a": STUDENT}, draw(), {"b": BASELINE})
+    with pytest.raises(ValueError, match="noisy: expected some of a, got b, c"):
+        assess_all({"a": STUDENT}, draw(), noisy={"b": NOISY, "a": NOISY, "c": NOISY}, teacher=TEACHER)
     for call in (
         lambda: estimate(STUDENT, draw(), 0),
         lambda: estimate_difference(STUDENT, BASELINE, draw(), 0),

@@ -23,8 +23,9 @@ from arrayse.beamform import (
 )
 from arrayse.frontend import spatial
 from arrayse.geometry import SPEED_OF_SOUND, ArrayGeometry, circular, compact_diamond, direction, linear, phone
+from arrayse.manifest import SceneEntry
 from arrayse.metrics import si_sdr
-from arrayse.mixture import Dataset, Mixture, SceneEntry, open_dataset
+from arrayse.mixture import Dataset, Mixture, open_dataset
 from simulate.recipe import Motion, Recipe
 from simulate.scene import draw_scene
 from tests.tiny_scenes import RATE, Corpora, tiny_world

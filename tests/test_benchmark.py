@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import time
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -12,7 +13,7 @@ import numpy as np
 import pytest
 from typer.testing import CliRunner
 
-from arrayse.benchmark import distillation
+from arrayse.benchmark import distillation, evaluation
 from arrayse.cli import app
 from arrayse.geometry import circular
 from arrayse.kd import METHODS
@@ -69,7 +70,7 @@ def test_memory_is_that_of_the_responses_and_not_of_all_images() -> None:
 
 def test_what_there_is_to_measure_is_told() -> None:
     result = CliRunner().invoke(app, ["benchmark", "speed"])
-    assert str(result.exception) == "benchmark: expected one of simulator, distillation, metrics, got speed"
+    assert str(result.exception) == "benchmark: expected one of simulator, distillation, metrics, evaluation, got speed"
 
 
 def test_distillation_is_measured_live_and_cached(tiny_dataset: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -99,6 +100,41 @@ def test_the_distillation_benchmark_needs_scenes(tiny_dataset: Path) -> None:
     ):
         with pytest.raises(ValueError, match=message):
             distillation.benchmark_distillation({**values, "repeats": 1}, print)
+
+
+def test_evaluation_is_measured_once_all_processes_are_at_work(
+    tiny_dataset: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of six scenes of a second each, after four seconds to start each process."""
+    clock, began = [0.0], []
+
+    def run_slowly(function: Any, tasks: list[Any], workers: int) -> Iterator[Any]:
+        began.append(workers)
+        clock[0] += 4.0 * workers
+        for number, task in enumerate(tasks):
+            rows = function(task)
+            clock[0] += 1.0 if number < workers else 1.0 / workers
+            yield rows
+
+    monkeypatch.setattr(time, "perf_counter", lambda: clock[0])
+    small = {"run_tasks": run_slowly, "SPLIT": "train", "DEFAULT_METRICS": ("si_sdr",), "STUDENT": (2, 2)}
+    for name, value in small.items():
+        monkeypatch.setattr(evaluation, name, value)
+    said: list[str] = []
+    table = evaluation.benchmark_evaluation({"data": str(tiny_dataset), "repeats": 2}, said.append)
+    assert began == [1, 2, 1, 2]
+    assert "| 1 | 4.0 | 1.00x |\n| 2 | 8.0 | 2.00x |" in table  # two systems at two SNRs
+    assert "6 scenes at 2 SNRs, noisy and FT-JNF (tesch, causal) 2/2, si_sdr" in table
+    assert all(line in table for line in said)
+
+
+def test_the_evaluation_benchmark_needs_scenes(tiny_dataset: Path) -> None:
+    for data, message in (
+        (None, "data: expected data=FOLDER"),
+        (str(tiny_dataset), "expected 4 test scenes or more, got 2"),
+    ):
+        with pytest.raises(ValueError, match=message):
+            evaluation.benchmark_evaluation({"data": data, "repeats": 1}, print)
 
 
 def test_every_method_is_listed_with_its_paper() -> None:

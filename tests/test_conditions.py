@@ -22,7 +22,8 @@ from arrayse.conditions import (
     rt60_group,
     sector,
 )
-from arrayse.mixture import SceneEntry, open_dataset
+from arrayse.manifest import SceneEntry
+from arrayse.mixture import open_dataset
 
 
 def scene(noise: list[tuple[str, float]] | None = None, **changes: Any) -> SceneEntry:

@@ -11,7 +11,8 @@ import pytest
 import torch
 
 from arrayse.data import SceneReader, Share, batch_entries, epoch_batches, valid_batches
-from arrayse.mixture import SceneEntry, open_dataset, snr_db
+from arrayse.manifest import SceneEntry
+from arrayse.mixture import open_dataset, snr_db
 from arrayse.objectives import Batch
 
 WHOLE = Share()

@@ -19,6 +19,7 @@ from arrayse.metrics import score
 from arrayse.mixture import open_dataset
 from arrayse.models import build_enhancer
 from arrayse.profile import macs_per_second, n_parameters
+from arrayse.speed import measure_speed
 from arrayse.statistics import holm, signed_rank
 from arrayse.summary import Request
 
@@ -75,37 +76,45 @@ def test_rows_are_the_scores_of_what_the_enhancers_give(request_for: Request, tm
 
 
 def test_two_workers_and_an_interruption_change_nothing(request_for: Request, tmp_path: Path) -> None:
-    evaluate(request_for, tmp_path / "one", 1, {})
-    evaluate(request_for, tmp_path / "two", 2, {})
-    whole = (tmp_path / "one" / "rows.jsonl").read_text()
-    one, two = (list(read_json_lines(tmp_path / name / "rows.jsonl")) for name in ("one", "two"))
-    for first, second in zip(one, two, strict=True):
-        assert (first["system"], first["scene"], first["snr_db"]) == (
-            second["system"],
-            second["scene"],
-            second["snr_db"],
-        )
-        assert first["si_sdr"] == pytest.approx(second["si_sdr"], abs=1e-3)  # one thread there, several here
-    (tmp_path / "one" / "rows.jsonl").write_text(whole[: 3 * len(whole) // 4])  # a kill in the second scene
-    evaluate(request_for, tmp_path / "one", 1, {})
-    assert (tmp_path / "one" / "rows.jsonl").read_text() == whole
+    first = evaluate(request_for, tmp_path / "one", 1, {})
+    assert evaluate(request_for, tmp_path / "two", 2, {}) == first
+    one, two = (tmp_path / name / "rows.jsonl" for name in ("one", "two"))
+    whole = one.read_text()
+    assert two.read_text() == whole
+    one.write_text(whole[: 3 * len(whole) // 4])  # a kill in the second scene
+    told: list[tuple[int, int]] = []
+    assert evaluate(request_for, tmp_path / "one", 1, {}, lambda *numbers: told.append(numbers)) == first
+    assert one.read_text() == whole
+    assert told == [(1, 2), (2, 2)]
+
+
+def scores_of(rows: list[dict[str, Any]], name: str, metric: str, snr_db: float | None) -> list[float]:
+    """Of each scene; the mean over SNRs for None."""
+    found: dict[str, list[float]] = {}
+    for row in rows:
+        if row["system"] == name and snr_db in (None, row["snr_db"]):
+            found.setdefault(row["scene"], []).append(row[metric])
+    return [float(np.mean(each)) for each in found.values()]
 
 
 def test_the_summary_adds_up(request_for: Request, tmp_path: Path) -> None:
     summary = evaluate(request_for, tmp_path / "out", 1, {"seed": 0})
     assert summary == read_json(tmp_path / "out" / "summary.json", "summary")
+    assert (summary["source"], summary["split"], summary["snr_db"]) == ("dataset", "test", [0.0, 10.0])
     rows = list(read_json_lines(tmp_path / "out" / "rows.jsonl"))
+    keys = {(cell["system"], cell["snr_db"], cell["metric"]) for cell in summary["table"]}
+    assert len(keys) == len(summary["table"]) == 4 * 3 * 2
+    assert {snr_db for _, snr_db, _ in keys} == {0.0, 10.0, None}
     for cell in summary["table"]:
-        values = [r[cell["metric"]] for r in rows if (r["system"], r["snr_db"]) == (cell["system"], cell["snr_db"])]
+        values = scores_of(rows, cell["system"], cell["metric"], cell["snr_db"])
         assert cell["mean"] == pytest.approx(np.mean(values))
+        assert cell["median"] == pytest.approx(np.median(values))
         assert cell["low"] <= cell["mean"] <= cell["high"]
-        assert (cell["n"], cell["n_failed"]) == (len(values), 0)
+        assert (cell["n"], cell["n_failed"], cell["n_seeds"]) == (len(values), 0, 0)
     for cell in summary["differences"]:
-        by_system = {
-            name: [r[cell["metric"]] for r in rows if (r["system"], r["snr_db"]) == (name, cell["snr_db"])]
-            for name in (cell["system"], cell["baseline"])
-        }
-        first, second = by_system[cell["system"]], by_system[cell["baseline"]]
+        first, second = (
+            scores_of(rows, name, cell["metric"], cell["snr_db"]) for name in (cell["system"], cell["baseline"])
+        )
         assert cell["mean"] == pytest.approx(np.mean(np.subtract(first, second)))
         assert cell["p"] == signed_rank(np.subtract(first, second)).p
         family = [
@@ -115,21 +124,71 @@ def test_the_summary_adds_up(request_for: Request, tmp_path: Path) -> None:
             and (other["baseline"] == "first") == (cell["baseline"] == "first")
         ]
         assert cell["p_holm"] == holm(family)[family.index(cell["p"])]
-    means = {(cell["system"], cell["metric"], f"{cell['snr_db']:g}"): cell["mean"] for cell in summary["table"]}
+    means = {
+        (c["system"], c["metric"], f"{c['snr_db']:g}"): c["mean"] for c in summary["table"] if c["snr_db"] is not None
+    }
     by_snr = [cell for cell in summary["breakdown"] if cell["condition"] == "snr"]
     found = {
         (cell["system"], cell["metric"], cell["value"].replace("−", "-").split()[0]): cell["mean"] for cell in by_snr
     }
     assert found == pytest.approx(means)
-    assert summary["failures"] == []
+    assert (summary["failures"], summary["gain_kept"]) == ([], [])
     pairs = {(cell["system"], cell["baseline"]) for cell in summary["differences"]}
     assert pairs == {("first", "noisy"), ("second", "noisy mic 3"), ("second", "first")}
+    assert len(summary["differences"]) == 3 * 3 * 2
     system = next(system for system in summary["systems"] if system["name"] == "first")
     enhancer = build_enhancer(**read_json(request_for.runs["first"] / "model.json", "model"))
     assert (system["params"], system["macs_per_second"]) == (
         n_parameters(enhancer),
         macs_per_second(enhancer),
     )
+    assert (system["n_seeds"], system["runs"], system["latency_ms"]) == (0, ["first"], 32.0)
+    assert system["foreign_array"] is None
+
+
+def test_p_values_need_six_scenes_and_are_corrected_over_the_systems(request_for: Request, tmp_path: Path) -> None:
+    """On the training scenes, of which there are enough."""
+    runs = {
+        **request_for.runs,
+        "third": make_run(tmp_path / "third", open_dataset(request_for.data).geometry, [2, 0], 2),
+    }
+    wanted = replace(request_for, runs=runs, split="train", metrics=["si_sdr"], snr_db=[0.0])
+    summary = evaluate(wanted, tmp_path / "out", 1, {})
+    rows = list(read_json_lines(tmp_path / "out" / "rows.jsonl"))
+    for other in ("noisy", "first"):
+        cells = [
+            cell
+            for cell in summary["differences"]
+            if cell["snr_db"] == 0 and cell["baseline"].startswith(other)  # the noisy signals are of three microphones
+        ]
+        p_values = [
+            signed_rank(np.subtract(*(scores_of(rows, c[key], "si_sdr", 0.0) for key in ("system", "baseline")))).p
+            for c in cells
+        ]
+        assert None not in p_values
+        assert len(p_values) == (3 if other == "noisy" else 2)
+        assert [cell["p"] for cell in cells] == p_values
+        assert [cell["p_holm"] for cell in cells] == holm(p_values)
+
+
+def test_a_network_that_was_trained_again_in_the_same_folder_is_read_again(
+    request_for: Request, tmp_path: Path
+) -> None:
+    first = evaluate(replace(request_for, n_scenes=1), tmp_path / "a", 1, {})
+    run = request_for.runs["first"]
+    enhancer = load_enhancer(run)
+    with torch.no_grad():
+        enhancer.net.linear.bias.add_(0.5)
+    save_weights(run, enhancer)
+    second = evaluate(replace(request_for, n_scenes=1), tmp_path / "b", 1, {})
+    changed = [
+        cell["system"]
+        for cell, other in zip(first["table"], second["table"], strict=True)
+        if cell["mean"] != other["mean"]
+    ]
+    assert set(changed) == {"first"}
+    with pytest.raises(ValueError, match="other runs"):
+        evaluate(replace(request_for, n_scenes=1), tmp_path / "a", 1, {})
 
 
 def test_noise_and_distortion_are_those_of_the_parts_through_the_masks(request_for: Request, tmp_path: Path) -> None:
@@ -158,32 +217,66 @@ def test_examples_lie_beside_the_summary(request_for: Request, tmp_path: Path) -
 
 def test_a_folder_of_another_evaluation_is_refused(request_for: Request, tmp_path: Path) -> None:
     evaluate(request_for, tmp_path / "out", 1, {})
-    other = Request(**{**vars(request_for), "snr_db": [5.0]})
     with pytest.raises(ValueError, match="other snr_db"):
-        evaluate(other, tmp_path / "out", 1, {})
+        evaluate(replace(request_for, snr_db=[5.0]), tmp_path / "out", 1, {})
 
 
-def test_another_array_or_baseline_is_refused(request_for: Request, tmp_path: Path) -> None:
-    elsewhere = make_run(tmp_path / "line", ArrayGeometry(np.array([[0, 0, 0], [0, 0.1, 0]])))
-    with pytest.raises(ValueError, match=r"line array: expected data of array \(2 mics\), .* got data of circular"):
-        evaluate(Request(**{**vars(request_for), "runs": {"line": elsewhere}}), tmp_path / "out", 1, {})
-    with pytest.raises(ValueError, match="baseline: expected one of first, second, got third"):
-        evaluate(Request(**{**vars(request_for), "baseline": "third"}), tmp_path / "out", 1, {})
-    assert not (tmp_path / "out").exists()
-
-
-def test_bad_requests(request_for: Request, tmp_path: Path) -> None:
-    for change, message in (
-        ({"n_scenes": 99}, "n_scenes: expected at most 2"),
-        ({"runs": {"noisy": request_for.runs["first"]}}, "expected other names than noisy, target"),
-    ):
+def test_unknown_names_are_refused_before_anything_is_written(request_for: Request, tmp_path: Path) -> None:
+    first = request_for.runs["first"]
+    cases: list[tuple[dict[str, Any], str]] = [
+        ({"baseline": "third"}, "baseline: expected one of first, second, got third"),
+        ({"teacher": "third"}, "teacher: expected one of first, second, got third"),
+        ({"n_scenes": 99}, r"n_scenes: expected at most 2 \(split test\), got 99"),
+        ({"runs": {"noisy": first}}, "expected other names than noisy, target"),
+        ({"snr_db": []}, "snr_db: expected one or more SNRs for a dataset, got none"),
+        ({"metrics": []}, "metrics: expected one or more, got none"),
+        ({"source": "folder"}, "source: expected one of dataset, pairs, recordings, got folder"),
+        ({"beamformers": ["mvdr"]}, "beamformers: expected some of delay_and_sum, .*, got mvdr"),
+    ]
+    for change, message in cases:
         with pytest.raises(ValueError, match=message):
-            evaluate(Request(**{**vars(request_for), **change}), tmp_path / "out", 1, {})
+            evaluate(replace(request_for, **{"baseline": None, **change}), tmp_path / "out", 1, {})
+        assert not (tmp_path / "out").exists()
     with pytest.raises(ValueError, match="got a folder with other files"):
-        evaluate(request_for, request_for.runs["first"], 1, {})
+        evaluate(request_for, first, 1, {})
 
 
-def test_a_missing_run_is_named(request_for: Request, tmp_path: Path) -> None:
+def test_every_run_without_a_network_is_named(request_for: Request, tmp_path: Path) -> None:
+    (request_for.runs["first"] / "model.safetensors").unlink()
     shutil.rmtree(request_for.runs["second"])
-    with pytest.raises(ValueError, match=r"second.*model\.json"):
+    with pytest.raises(ValueError, match="weights: expected a file") as info:
         evaluate(request_for, tmp_path / "out", 1, {})
+    first, second = str(info.value).splitlines()
+    assert first == f"weights: expected a file {request_for.runs['first'] / 'model.safetensors'}, got none"
+    assert second.endswith(f"got {request_for.runs['second']} without model.json")
+    (request_for.runs["first"] / "about.json").unlink()
+    with pytest.raises(ValueError, match="weights: expected a file"):
+        evaluate(replace(request_for, runs={"first": request_for.runs["first"]}), tmp_path / "out", 1, {})
+
+
+def test_an_evaluation_that_was_begun_before_there_were_sources_is_finished(
+    request_for: Request, tmp_path: Path
+) -> None:
+    expected = evaluate(request_for, tmp_path / "out", 1, {})
+    there = read_json(tmp_path / "out" / "request.json", "request")
+    old = {name: there[name] for name in ("runs", "models", "data", "split", "snr_db", "n_scenes", "metrics")}
+    write_json(tmp_path / "out" / "request.json", old)
+    assert evaluate(request_for, tmp_path / "out", 1, {}) == expected
+
+
+def test_rows_of_other_scenes_are_named(request_for: Request, tmp_path: Path) -> None:
+    evaluate(request_for, tmp_path / "out", 1, {})
+    with (tmp_path / "out" / "rows.jsonl").open("a") as file:
+        file.write('{"system": "first", "scene": "test-000099", "snr_db": 0.0}\n')
+    with pytest.raises(ValueError, match=r"rows\.jsonl: expected scenes of this evaluation, got test-000099"):
+        evaluate(request_for, tmp_path / "out", 1, {})
+
+
+def test_speed_lies_beside_the_summary_and_is_measured_once(request_for: Request, tmp_path: Path) -> None:
+    runs = {"a_s0": request_for.runs["first"], "a_s1": request_for.runs["first"], "b": request_for.runs["second"]}
+    measured = measure_speed(tmp_path, {"b": runs["b"]})
+    both = measure_speed(tmp_path, runs)
+    assert both == read_json(tmp_path / "speed.json", "speed")
+    assert set(both) == {"a", "b"}
+    assert both["b"] == measured["b"]
+    assert all(each["real_time_factor"] > 0 and each["seconds"] == 4 for each in both.values())

@@ -63,11 +63,11 @@ def doctor() -> None:
 
 @app.command()
 def benchmark(
-    what: Annotated[str, typer.Argument(help="simulator, distillation or metrics.")],
+    what: Annotated[str, typer.Argument(help="simulator, distillation, metrics or evaluation.")],
     overrides: Annotated[
         list[str] | None,
         typer.Argument(
-            help="simulator: speech=, noise=; distillation: data=; all: repeats=, out=TABLE.md",
+            help="simulator: speech=, noise=; distillation, evaluation: data=; all: repeats=, out=TABLE.md",
             metavar="[KEY=VALUE]...",
         ),
     ] = None,
@@ -78,9 +78,12 @@ def benchmark(
 
     `arrayse benchmark distillation data=data/office`: teacher live or its outputs from disk
 
+    `arrayse benchmark evaluation data=data/office`: utterances per second with one process and with two
+
     `arrayse benchmark metrics`: STOI and ESTOI beside pystoi (extra `dev`)
     """
     from arrayse.benchmark.distillation import benchmark_distillation
+    from arrayse.benchmark.evaluation import benchmark_evaluation
     from arrayse.benchmark.metrics import benchmark_metrics
     from arrayse.benchmark.simulator import benchmark_simulator
     from arrayse.config import read_config
@@ -90,6 +93,7 @@ def benchmark(
         "simulator": benchmark_simulator,
         "distillation": benchmark_distillation,
         "metrics": benchmark_metrics,
+        "evaluation": benchmark_evaluation,
     }
     if what not in benchmarks:
         raise ValueError(f"benchmark: expected one of {', '.join(benchmarks)}, got {what}")

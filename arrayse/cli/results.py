@@ -17,9 +17,13 @@ def evaluate(
         list[str], typer.Argument(help="Run folders. " + CONFIG_HELP, metavar="RUN... [CONFIG|KEY=VALUE]...")
     ],
 ) -> None:
-    """Score runs on a dataset over SNR, all on the same scenes; print the table.
+    """Score runs over SNR, all on the same scenes; print the table. Runs NAME_s0, NAME_s1, … are one system.
 
     `arrayse evaluate runs/teacher runs/student data=data/office 'snr_db=[-5,0,5]' out=runs/evaluation`
+
+    `pairs=FOLDER` takes noisy and clean files (FOLDER/noisy, FOLDER/clean, or as public test sets name them) in place
+    of `data=`, `recordings=FOLDER` recordings without reference: rated with the extra `dnsmos`, else only to be heard.
+    Started again, the same command goes on where it stopped. `cluster=local` or `cluster=tcp://host:port`: on dask.
     """
     from arrayse.config import ConfigError, find_config, read_config
     from arrayse.report.table import print_table
@@ -31,18 +35,16 @@ def evaluate(
     runs = {folder.resolve().name: folder for folder in folders}
     configs = [name for name in names if Path(name).expanduser() not in folders]
     for name in configs:
-        try:
-            find_config(name, "evaluate")
-        except ConfigError as error:
-            raise ConfigError(
-                f"evaluate: expected a run folder or a config, got {name}: no such folder\n{error}"
-            ) from None
+        find_config(name, "evaluate", "a run folder, a YAML file or a named config")
     if not runs or len(runs) < len(folders):
         raise ConfigError(f"runs: expected run folders with different names, got {', '.join(names) or 'none'}")
     values = read_config("evaluate", [*configs, *overrides])
     with count_bar(console, "scenes") as progress:
         summary = run_evaluate(values, runs, progress)
-    print_table(summary, console)
+    if summary["metrics"]:
+        print_table(summary, console)
+    else:
+        console.print(escape("no scores without a reference: pip install 'arrayse[dnsmos]' lets DNSMOS rate them"))
     console.print(f"evaluation: {escape(values['out'])}  (arrayse report {escape(values['out'])} makes a page of it)")
 
 

@@ -60,6 +60,7 @@ def assess(
     teacher: Scores | None = None,
     n_resamples: int = 2000,
     level: float = 0.95,
+    higher_is_better: bool = True,
 ) -> Assessment:
     """Mean, median and interval of a system, its paired difference to a baseline with a test, and gain kept.
 
@@ -73,6 +74,7 @@ def assess(
         teacher: of the system whose gain over the input counts as 1.
         n_resamples: number of resamples.
         level: probability that the intervals aim to cover.
+        higher_is_better: of the score; else a gain is a fall.
 
     Raises:
         ValueError: only one of noisy and teacher, or as in :func:`estimate` and :func:`pair_seeds`.
@@ -90,7 +92,7 @@ def assess(
         elif test.reason:
             reasons["p"] = test.reason
     if noisy is not None and teacher is not None:
-        gain_kept = estimate_gain_kept(scores, noisy, teacher, rng, n_resamples, level)
+        gain_kept = estimate_gain_kept(scores, noisy, teacher, rng, n_resamples, level, higher_is_better)
         found = replace(found, gain_kept=gain_kept)
         if gain_kept is None or gain_kept.summary.mean is None:
             without = NO_GAIN if gain_kept and gain_kept.summary.n else NO_ITEM
@@ -101,35 +103,40 @@ def assess(
 def assess_all(
     systems: Mapping[str, Scores],
     rng: np.random.Generator,
-    baseline: str | None = None,
-    noisy: Scores | None = None,
+    baselines: Mapping[str, Scores] | None = None,
+    noisy: Mapping[str, Scores] | None = None,
     teacher: Scores | None = None,
     n_resamples: int = 2000,
     level: float = 0.95,
+    higher_is_better: bool = True,
 ) -> dict[str, Assessment]:
     """:func:`assess` for all systems that are compared, with Holm's correction over them.
 
-    The family are the tests of all systems given, the baseline apart: what needs no test, such as the noisy input, is
-    not to be among them.
+    The family are the tests of all systems that have a baseline.
 
     Args:
         systems: scores by name.
         rng: source of the resampling.
-        baseline: the one of them to subtract; None: no differences.
-        noisy: of the untouched input.
-        teacher: of the system whose gain over the input counts as 1.
+        baselines: for each system that is to be compared, what is subtracted from it.
+        noisy: for each system whose gain is to be compared with that of the teacher, the untouched input.
+        teacher: of the system whose gain over the input counts as 1; with ``noisy`` only.
         n_resamples: number of resamples.
         level: probability that the intervals aim to cover.
+        higher_is_better: of the score; else a gain is a fall.
 
     Raises:
-        ValueError: a baseline that is none of the systems, or as in :func:`assess`.
+        ValueError: baselines or inputs of what is none of the systems, or as in :func:`assess`.
     """
-    if baseline is not None and baseline not in systems:
-        raise ValueError(f"baseline: expected one of {', '.join(systems)}, got {baseline}")
+    baselines, noisy = baselines or {}, noisy or {}
+    for what, given in (("baselines", baselines), ("noisy", noisy)):
+        if unknown := [name for name in given if name not in systems]:
+            raise ValueError(f"{what}: expected some of {', '.join(systems)}, got {', '.join(unknown)}")
     found = {}
     for name, scores in systems.items():
-        other = systems[baseline] if baseline is not None and name != baseline else None
-        found[name] = assess(scores, rng, other, noisy, teacher, n_resamples, level)
+        source, whole = (noisy[name], teacher) if name in noisy else (None, None)
+        found[name] = assess(
+            scores, rng, baselines.get(name), source, whole, n_resamples, level, higher_is_better=higher_is_better
+        )
     adjusted = holm([each.test.p if each.test else None for each in found.values()])
     return {name: replace(each, p_holm=p) for (name, each), p in zip(found.items(), adjusted, strict=True)}
 
@@ -165,8 +172,11 @@ def estimate_gain_kept(
     rng: np.random.Generator,
     n_resamples: int = 2000,
     level: float = 0.95,
+    higher_is_better: bool = True,
 ) -> Estimate | None:
     """(mean - noisy) / (teacher - noisy) by :func:`crossed_share`; None where they have no seed in common.
+
+    Of scores that are better the lower they are, the teacher gains where it lies below the input.
 
     Raises:
         ValueError: as in :func:`estimate`.
@@ -174,7 +184,8 @@ def estimate_gain_kept(
     (table, low, high), n_seeds = pair_seeds(scores, noisy, teacher)
     if not len(table):
         return None
-    return Estimate(crossed_share(table - low, high - low, copy.deepcopy(rng), n_resamples, level), n_seeds)
+    part, whole = (table - low, high - low) if higher_is_better else (low - table, low - high)
+    return Estimate(crossed_share(part, whole, copy.deepcopy(rng), n_resamples, level), n_seeds)
 
 
 def _test(scores: Scores, baseline: Scores) -> SignedRank:

@@ -9,12 +9,20 @@ from typing import Any
 import numpy as np
 
 Row = Mapping[str, Any]
-"""``system``, ``scene``, ``snr_db``, a value or None by metric, and ``reasons`` by metric where there is none."""
+"""``system``, ``scene``, ``snr_db``, a value or None by metric, and ``reasons`` by metric where there is none.
+
+``snr_db`` is None in all rows of scenes that were scored as they were recorded.
+"""
+
+ByName = Mapping[tuple[str, float | None], np.ndarray]
+"""Scores (n_scenes,) by name and SNR in dB."""
 
 NO_REASON = "no reason given"
 
 
-def scores_by_name(rows: Iterable[Row], metric: str, scenes: Sequence[str]) -> dict[tuple[str, float], np.ndarray]:
+def scores_by_name(
+    rows: Iterable[Row], metric: str, scenes: Sequence[str]
+) -> dict[tuple[str, float | None], np.ndarray]:
     """Scores (n_scenes,) by name and SNR in dB.
 
     Args:
@@ -29,7 +37,7 @@ def scores_by_name(rows: Iterable[Row], metric: str, scenes: Sequence[str]) -> d
         ValueError: two rows for one name, SNR and scene, a row of another scene, or one without the metric.
     """
     places = {scene: place for place, scene in enumerate(scenes)}
-    scores: dict[tuple[str, float], np.ndarray] = {}
+    scores: dict[tuple[str, float | None], np.ndarray] = {}
     seen = set()
     for row in rows:
         key = (row["system"], row["snr_db"], row["scene"])
@@ -45,9 +53,7 @@ def scores_by_name(rows: Iterable[Row], metric: str, scenes: Sequence[str]) -> d
     return scores
 
 
-def scores_of(
-    scores: Mapping[tuple[str, float], np.ndarray], names: Mapping[int, str], snr_db: Sequence[float]
-) -> dict[int, np.ndarray]:
+def scores_of(scores: ByName, names: Mapping[int, str], snr_db: Sequence[float | None]) -> dict[int, np.ndarray]:
     """Scores (n_scenes,) of one system by seed; of several SNRs the mean, NaN where one of them is missing.
 
     Args:

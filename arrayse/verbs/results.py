@@ -12,6 +12,7 @@ from arrayse.metrics import DEFAULT_METRICS, METRICS
 from arrayse.metrics.dnsmos import installed
 from arrayse.parallel import available_cores
 from arrayse.provenance import provenance
+from arrayse.report.latex import latex_table
 from arrayse.report.table import csv_table, markdown_table
 from arrayse.sources import DATASET, PAIRS, RECORDINGS
 from arrayse.speed import measure_speed
@@ -26,7 +27,7 @@ DEFAULT_SPLIT = "test"
 
 
 def run_evaluate(values: Values, runs: dict[str, Path], progress: Callable[[int, int], None]) -> Values:
-    """Evaluates runs and returns the summary; tables lie beside it as Markdown and CSV, and how fast networks are.
+    """Evaluates runs and returns the summary; tables and how fast networks are lie beside it.
 
     Args:
         values: of an evaluate config.
@@ -45,6 +46,7 @@ def run_evaluate(values: Values, runs: dict[str, Path], progress: Callable[[int,
     write_config(out / CONFIG, {**values, "split": split, "snr_db": request.snr_db, "metrics": request.metrics})
     write_text(out / "table.md", markdown_table(summary))
     write_text(out / "table.csv", csv_table(summary))
+    write_text(out / "table.tex", latex_table(summary))
     return summary
 
 

@@ -48,6 +48,6 @@ def run_jobs(title: str, jobs: list[Job], workers: int) -> None:
 
 def evaluate_runs(title: str, runs: dict[str, Path], arguments: list[str]) -> None:
     """Scores runs on the test scenes; what is scored already is not scored again."""
-    values = read_config("evaluate", [*arguments, "n_examples=0"])
+    values = read_config("evaluate", [*arguments, "n_examples=0", "speed=false"])
     with count_bar(Console(), title) as progress:
         run_evaluate(values, runs, progress)

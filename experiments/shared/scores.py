@@ -51,7 +51,7 @@ class Evaluation:
 
     def about(self, system: System, key: str) -> Any:
         """What ``summary.json`` says of a system; None if it says nothing."""
-        entries = {entry["name"]: entry for entry in self.summary["systems"]}
+        entries = {name: entry for entry in self.summary["systems"] for name in entry.get("runs", [entry["name"]])}
         found = [entries[name].get(key) for name in self.names[system].values() if name in entries]
         return found[0] if found else None
 

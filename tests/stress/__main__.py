@@ -1,6 +1,6 @@
 """``python -m tests.stress``: tries every promise as often as the table says, and writes the table.
 
-With ``--share 0.02`` it is a quick look. Some pieces want root (a full disk is a small tmpfs). It takes an hour or two on
+With ``--share 0.02`` it is a quick look. Some want root: a full disk is a small tmpfs. It takes one or two hours on
 two cores.
 """
 
