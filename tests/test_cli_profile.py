@@ -65,6 +65,37 @@ def test_the_networks_of_configs_can_be_changed(tmp_path: Path, monkeypatch: pyt
     assert (row["mics"], row["latency_ms"]) == ("2", "64.0")
 
 
+def test_one_network_is_measured_as_on_a_device(
+    tmp_path: Path,
+    tiny_dataset: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    pytest.importorskip("onnx")
+    pytest.importorskip("onnxruntime")
+    monkeypatch.chdir(tmp_path)
+    make_run(tmp_path / "run", open_dataset(tiny_dataset).geometry, [1, 3], 3)
+    assert arrayse(monkeypatch, "export", "run", "run.onnx", "form=wave") == 0
+    capsys.readouterr()
+    short = ["seconds=0.1", "repeats=1"]
+    assert arrayse(monkeypatch, "profile", "run", "device=true", "onnx=run.onnx", "out=costs", *short) == 0
+    told = " ".join(capsys.readouterr().out.split())
+    assert "run: 554 parameters, " in told
+    assert "6 blocks of noise each" in told
+    rows = rows_of(tmp_path / "costs" / "device.csv")
+    wanted = ["torch", "ONNX", "ONNX int8", "ONNX int8, form wave", "run.onnx", "ONNX int8, graph alone"]
+    assert [row["system"] for row in rows] == wanted
+    assert (tmp_path / "costs" / "device.md").is_file()
+    for expected, arguments in [
+        ("device: expected one run folder or config, got none", ["device=true"]),
+        ("device: expected one run folder or config, got run, tesch", ["run", "tesch", "device=true"]),
+        ("device: expected a causal network, got tesch, which needs the whole utterance", ["tesch", "device=true"]),
+        ("onnx: expected it with device=true, got it without", ["run", "onnx=run.onnx"]),
+        ("none.onnx: expected an ONNX file, got none", ["run", "device=true", "onnx=none.onnx", *short]),
+    ]:
+        fails(monkeypatch, capsys, expected, "profile", *arguments)
+
+
 def test_what_cannot_be_profiled_is_told_by_name(
     tmp_path: Path, tiny_dataset: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -44,7 +44,8 @@ def profile(
         list[str] | None,
         typer.Argument(
             help="Named configs, YAML files, run folders (none: all of configs/model); seconds=, repeats=, rtf=false, "
-            "array=, out=FOLDER or FILE.md or FILE.csv; model.KEY=, mics= and the like change the networks of configs.",
+            "array=, out=FOLDER or FILE.md or FILE.csv; device=true, onnx=FILE; model.KEY=, mics= and the like change "
+            "the networks of configs.",
             metavar="[NAME|RUN|KEY=VALUE]...",
         ),
     ] = None,
@@ -54,15 +55,28 @@ def profile(
     `arrayse profile tesch metzger model.freq_hidden=88 model.time_hidden=40 'mics=[0,1]'`
 
     Without names it is the table of all named networks, in a few minutes; `rtf=false` does not time them.
+
+    `arrayse profile runs/student device=true`: memory, and the time of one block by torch and by ONNX in 32 and 8 bits
+
+    `onnx=FILE` times a file of `arrayse export` beside them.
     """
-    from arrayse.config import read_config
-    from arrayse.profiling import run_profile, split_keys
+    from arrayse.config import ConfigError, read_config
+    from arrayse.profiling import run_device_profile, run_profile, split_keys
     from arrayse.report.costs import print_costs
+    from arrayse.report.device import print_device
     from arrayse.ui import count_bar
 
     names, overrides = split_arguments(arguments or [])
     of_networks, others = split_keys(overrides)
     values = read_config("profile", others)
+    if values["onnx"] is not None and not values["device"]:
+        raise ConfigError("onnx: expected it with device=true, got it without")
+    if values["device"]:
+        measured, paths = run_device_profile(values, names, of_networks)
+        print_device(measured, console)
+        for path in paths:
+            console.print(f"table: {escape(str(path))}")
+        return
     with count_bar(console, "networks", transient=True) as progress:
         profiles, paths = run_profile(values, names, of_networks, progress)
     print_costs(profiles, values, console)
