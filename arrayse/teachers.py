@@ -10,10 +10,10 @@ from typing import Any
 from arrayse.checkpoint import fingerprint, load_enhancer
 from arrayse.config import ConfigError
 from arrayse.data import SceneReader
+from arrayse.evaluation.lineup import check_fits
 from arrayse.files import check_free_space, sha256_of
 from arrayse.kd import CachedViews, LiveViews, Teacher, Term, build_term, check_compatible, check_coverage
 from arrayse.kd.cache import Origin, ViewCache
-from arrayse.lineup import check_fits
 from arrayse.mixture import Dataset
 from arrayse.models import Enhancer
 from arrayse.places import placed_in_term

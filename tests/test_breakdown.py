@@ -7,8 +7,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from arrayse.breakdown import MIN_SCENES, breakdown, count_unknown
-from arrayse.conditions import Conditions
+from arrayse.evaluation.breakdown import MIN_SCENES, breakdown, count_unknown
+from arrayse.evaluation.conditions import Conditions
 from arrayse.statistics import group_seeds, summarise, summarise_crossed
 
 SNRS = [-5.0, 0.0]

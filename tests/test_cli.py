@@ -66,7 +66,10 @@ def test_bad_commands(
             "mics: expected distinct channel numbers from 0 to 4, got [7]",
             ["train", "teacher", data, out, "mics=[7]"],
         ),
-        ("error fit.batch_size: expected at most 6 (the scenes), got 64", ["train", "teacher", data, out, "fit.batch_size=64"]),
+        (
+            "error fit.batch_size: expected at most 6 (the scenes), got 64",
+            ["train", "teacher", data, out, "fit.batch_size=64"],
+        ),
         ("got nowhere: no such folder", ["distill", "student", "lin_one_step", "teacher=nowhere", data, out]),
         ("runs: expected run folders", ["evaluate", data, out]),
         ("did you mean array/glasses?", ["array", "show", "glases"]),

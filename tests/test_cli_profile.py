@@ -73,6 +73,7 @@ def test_one_network_is_measured_as_on_a_device(
 ) -> None:
     pytest.importorskip("onnx")
     pytest.importorskip("onnxruntime")
+    monkeypatch.setattr("arrayse.export.check.BLOCKS", (2,))
     monkeypatch.chdir(tmp_path)
     make_run(tmp_path / "run", open_dataset(tiny_dataset).geometry, [1, 3], 3)
     assert arrayse(monkeypatch, "export", "run", "run.onnx", "form=wave") == 0

@@ -10,8 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from arrayse.beamform import target_direction
-from arrayse.conditions import (
+from arrayse.evaluation.baselines import target_direction
+from arrayse.evaluation.conditions import (
     MOVING,
     NO_INTERFERER,
     RT60_EDGES,

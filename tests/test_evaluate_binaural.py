@@ -9,12 +9,12 @@ import numpy as np
 import pytest
 
 import arrayse
-from arrayse.evaluate import evaluate
+from arrayse.evaluation.loop import evaluate
+from arrayse.evaluation.summary import Request
 from arrayse.files import read_json, read_json_lines
 from arrayse.geometry import circular
 from arrayse.metrics import ild_error_db, itd_error_us
 from arrayse.mixture import open_dataset
-from arrayse.summary import Request
 from tests.test_evaluate import make_run
 
 RATE = 16000

@@ -11,14 +11,14 @@ import pytest
 import soundfile
 
 import arrayse
-from arrayse.beamform import oracle
-from arrayse.evaluate import evaluate
+from arrayse.evaluation.baselines import oracle
+from arrayse.evaluation.loop import evaluate
+from arrayse.evaluation.summary import Request
 from arrayse.files import read_json, read_json_lines
 from arrayse.geometry import ArrayGeometry, circular
 from arrayse.metrics import METRICS, Score, score
 from arrayse.mixture import open_dataset
 from arrayse.statistics import summarise
-from arrayse.summary import Request
 from tests.test_evaluate import make_run
 
 RATE = 16000

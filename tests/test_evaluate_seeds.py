@@ -12,11 +12,11 @@ import pytest
 import torch
 
 from arrayse.checkpoint import fingerprint, load_enhancer, save_weights
-from arrayse.evaluate import evaluate
+from arrayse.evaluation.loop import evaluate
+from arrayse.evaluation.summary import Request, Table, summarise_rows
 from arrayse.files import read_json, read_json_lines, write_json
 from arrayse.geometry import circular
 from arrayse.statistics import crossed_share, holm, signed_rank, summarise_crossed
-from arrayse.summary import Request, Table, summarise_rows
 from tests.test_evaluate import make_run
 
 
@@ -177,7 +177,7 @@ def test_trainings_of_one_name_are_of_one_network(request_for: Request, runs: di
 
 
 def test_systems_without_a_seed_in_common_are_not_compared(out: Path, request_for: Request, tiny_dataset: Path) -> None:
-    from arrayse.sources import open_source
+    from arrayse.evaluation.sources import open_source
 
     rows = list(read_json_lines(out / "rows.jsonl"))
     systems = {"noisy": {-1: "noisy"}, "taught": {0: "taught_s0"}, "alone": {1: "alone_s1"}}

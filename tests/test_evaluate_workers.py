@@ -14,9 +14,9 @@ from typing import Any
 
 import pytest
 
-from arrayse.evaluate import evaluate
+from arrayse.evaluation.loop import evaluate
+from arrayse.evaluation.summary import Request
 from arrayse.geometry import circular
-from arrayse.summary import Request
 from tests.test_evaluate import make_run
 
 ROOT = Path(__file__).parents[1]
@@ -58,8 +58,8 @@ def test_a_killed_worker_loses_nothing(request_for: Request, undisturbed: dict[s
 EVALUATION = """
 import sys
 from pathlib import Path
-from arrayse.evaluate import evaluate
-from arrayse.summary import Request
+from arrayse.evaluation.loop import evaluate
+from arrayse.evaluation.summary import Request
 
 def tell(done, total):
     print(done, flush=True)

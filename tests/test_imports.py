@@ -19,9 +19,7 @@ LAYERS = {
     4: (
         *("data", "processes", "checkpoint", "stream", "onnx_metadata", "onnx_content", "onnx_backend", "export"),
         *("live", "training", "tracking", "train"),
-        *("profile", "frame_times", "device_profile", "beamform", "conditions", "breakdown", "pairs", "sources"),
-        *("summary", "lineup", "systems"),
-        *("scoring", "examples", "speed", "evaluate", "report"),
+        *("profile", "frame_times", "device_profile", "evaluation", "report"),
     ),
     5: (
         *("sweep", "schema", "keys", "merge", "places", "config", "catalogue", "fresh", "teachers", "phases"),

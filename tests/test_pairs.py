@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import soundfile
 
-from arrayse.pairs import MOST_LINES, audio_files, read_pairs, read_recordings
+from arrayse.evaluation.pairs import MOST_LINES, audio_files, read_pairs, read_recordings
 
 RATE = 16000
 

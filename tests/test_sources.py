@@ -10,9 +10,9 @@ import numpy as np
 import pytest
 import soundfile
 
+from arrayse.evaluation.sources import DatasetScene, Heard, open_source
 from arrayse.manifest import SceneEntry
 from arrayse.mixture import open_dataset
-from arrayse.sources import DatasetScene, Heard, open_source
 
 
 def test_a_scene_of_a_dataset_is_its_mixture_at_the_snr(tiny_dataset: Path) -> None:

@@ -10,11 +10,11 @@ import numpy as np
 import pytest
 
 from arrayse.config import read_config
-from arrayse.evaluate import evaluate
+from arrayse.evaluation.loop import evaluate
+from arrayse.evaluation.summary import Request
 from arrayse.files import read_json, read_json_lines
 from arrayse.mixture import open_dataset
 from arrayse.report.sweep_table import sweep_csv, sweep_markdown
-from arrayse.summary import Request
 from arrayse.sweep import sweep_rows, systems_of
 from arrayse.verbs.sweep import run_sweep
 from tests.test_evaluate import make_run

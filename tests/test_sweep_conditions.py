@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from arrayse.beamform import target_direction
+from arrayse.evaluation.baselines import target_direction
 from arrayse.geometry import ArrayGeometry, circular, linear
 from arrayse.manifest import SceneEntry
 from arrayse.mixture import Mixture

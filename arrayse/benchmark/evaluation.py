@@ -13,13 +13,13 @@ import torch
 
 from arrayse.benchmark.common import versions_line
 from arrayse.checkpoint import save_description, save_weights
-from arrayse.lineup import line_up, load_runs
+from arrayse.evaluation.lineup import line_up, load_runs
+from arrayse.evaluation.scoring import SceneTask, score_scene
+from arrayse.evaluation.sources import Source, open_source
+from arrayse.evaluation.summary import Request
 from arrayse.metrics import DEFAULT_METRICS
 from arrayse.models import build_enhancer
 from arrayse.parallel import run_tasks
-from arrayse.scoring import SceneTask, score_scene
-from arrayse.sources import Source, open_source
-from arrayse.summary import Request
 
 HEADER = "| processes | utterances/s | ratio |\n| ---: | ---: | ---: |"
 PROCESSES = (1, 2)

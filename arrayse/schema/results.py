@@ -11,7 +11,7 @@ from typing import Annotated, Literal
 from annotated_types import Ge, Le, Len, MinLen
 from pydantic import AfterValidator, Field
 
-from arrayse.beamform import BEAMFORMERS
+from arrayse.evaluation.baselines import BEAMFORMERS
 from arrayse.metrics import METRICS
 from arrayse.mixture import SPLITS
 from arrayse.schema.base import Count, Place, Seed, Strict, unique

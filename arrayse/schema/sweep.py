@@ -10,7 +10,7 @@ from typing import Annotated, Any, Literal
 from annotated_types import Ge, MinLen
 from pydantic import AfterValidator, Field
 
-from arrayse.beamform import BEAMFORMERS
+from arrayse.evaluation.baselines import BEAMFORMERS
 from arrayse.metrics import DEFAULT_METRICS, METRICS
 from arrayse.mixture import SPLITS
 from arrayse.schema.base import Place, Seed, Strict, unique

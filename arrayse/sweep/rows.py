@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from arrayse.evaluation.summary import BEAMFORMER, MODEL, NOISY
 from arrayse.statistics import (
     NO_SEED,
     Estimate,
@@ -18,7 +19,6 @@ from arrayse.statistics import (
     scores_by_name,
     scores_of,
 )
-from arrayse.summary import BEAMFORMER, MODEL, NOISY
 
 Values = Mapping[str, Sequence[Mapping[str, Any]]]
 """Rows of an evaluation (system, scene, snr_db, scores) at one SNR by label of the value."""

@@ -6,7 +6,10 @@ from collections.abc import Callable
 from pathlib import Path
 
 from arrayse.config import ConfigError, write_config
-from arrayse.evaluate import evaluate
+from arrayse.evaluation.loop import evaluate
+from arrayse.evaluation.sources import DATASET, PAIRS, RECORDINGS
+from arrayse.evaluation.speed import measure_speed
+from arrayse.evaluation.summary import Request
 from arrayse.files import write_text
 from arrayse.metrics import DEFAULT_METRICS, METRICS
 from arrayse.metrics.dnsmos import installed
@@ -14,9 +17,6 @@ from arrayse.parallel import available_cores
 from arrayse.provenance import provenance
 from arrayse.report.latex import latex_table
 from arrayse.report.table import csv_table, markdown_table
-from arrayse.sources import DATASET, PAIRS, RECORDINGS
-from arrayse.speed import measure_speed
-from arrayse.summary import Request
 from arrayse.verbs.common import CONFIG, Values
 
 KEYS = {"data": DATASET, "pairs": PAIRS, "recordings": RECORDINGS}
@@ -35,7 +35,7 @@ def run_evaluate(values: Values, runs: dict[str, Path], progress: Callable[[int,
         progress: called with scenes done and in all.
 
     Raises:
-        ValueError: not one source, keys that could do nothing; see :func:`arrayse.evaluate.evaluate`.
+        ValueError: not one source, keys that could do nothing; see :func:`arrayse.evaluation.loop.evaluate`.
     """
     out, request = Path(values["out"]), build_request(values, runs)
     workers = values["workers"] or available_cores()

@@ -10,7 +10,8 @@ import numpy as np
 
 from arrayse.checkpoint import MODEL
 from arrayse.config import ConfigError, read_array, write_config
-from arrayse.evaluate import ROWS, evaluate
+from arrayse.evaluation.loop import ROWS, evaluate
+from arrayse.evaluation.summary import Request
 from arrayse.files import check_new_folder, read_json, read_json_lines, sha256_of, write_json, write_text
 from arrayse.geometry import ArrayGeometry
 from arrayse.mixture import Dataset, open_dataset
@@ -18,7 +19,6 @@ from arrayse.parallel import available_cores
 from arrayse.provenance import provenance
 from arrayse.report.sweep_figure import draw_sweep
 from arrayse.report.sweep_table import sweep_csv, sweep_markdown
-from arrayse.summary import Request
 from arrayse.sweep import (
     CONDITIONS,
     SNR,
@@ -53,7 +53,7 @@ def run_sweep(values: Values, runs: dict[str, Path], progress: Progress = lambda
 
     Raises:
         ValueError: unknown runs, reference or baseline, values or a dataset that do not go with the condition, a
-            folder that holds something else; see :func:`arrayse.evaluate.evaluate`.
+            folder that holds something else; see :func:`arrayse.evaluation.loop.evaluate`.
     """
     out, dataset = Path(values["out"]), open_dataset(Path(values["data"]))
     swept = _checked(values, runs, dataset)

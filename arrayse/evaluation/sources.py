@@ -13,13 +13,13 @@ from typing import Any, Protocol, TypeVar
 import numpy as np
 
 from arrayse.audio import read_audio
-from arrayse.beamform import BEAMFORMERS, baseline, describe, oracle, target_direction
-from arrayse.conditions import Conditions, conditions
+from arrayse.evaluation.baselines import BEAMFORMERS, baseline, describe, oracle, target_direction
+from arrayse.evaluation.conditions import Conditions, conditions
+from arrayse.evaluation.pairs import Clip, Clips, read_pairs, read_recordings
 from arrayse.files import sha256_of
 from arrayse.geometry import ArrayGeometry
 from arrayse.manifest import SceneEntry
 from arrayse.mixture import Dataset, Mixture, open_dataset
-from arrayse.pairs import Clip, Clips, read_pairs, read_recordings
 
 DATASET, PAIRS, RECORDINGS = "dataset", "pairs", "recordings"
 SOURCES = (DATASET, PAIRS, RECORDINGS)
@@ -205,7 +205,7 @@ def open_source(kind: str, folder: Path, split: str = "test", n_scenes: int | No
 
     Raises:
         ValueError: no such source, fewer scenes, or what :func:`arrayse.mixture.open_dataset`,
-            :func:`arrayse.pairs.read_pairs` and :func:`arrayse.pairs.read_recordings` refuse.
+            :func:`arrayse.evaluation.pairs.read_pairs` and :func:`arrayse.evaluation.pairs.read_recordings` refuse.
     """
     place = folder.absolute()  # workers elsewhere may have another current folder
     if kind == DATASET:

@@ -7,12 +7,12 @@ from pathlib import Path
 import numpy as np
 
 from arrayse.audio import write_audio
+from arrayse.evaluation.lineup import Lineup
+from arrayse.evaluation.scoring import estimates
+from arrayse.evaluation.sources import Source
+from arrayse.evaluation.summary import NOISY, TARGET
 from arrayse.files import write_json
-from arrayse.lineup import Lineup
 from arrayse.profile import one_thread
-from arrayse.scoring import estimates
-from arrayse.sources import Source
-from arrayse.summary import NOISY, TARGET
 
 EXAMPLES = "examples.json"
 

@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 import torch
 
-from arrayse import beamform as module
-from arrayse.beamform import (
+from arrayse.evaluation import baselines as module
+from arrayse.evaluation.baselines import (
     BEAMFORMERS,
     FIXED,
     LOADING,

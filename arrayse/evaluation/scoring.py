@@ -12,12 +12,12 @@ from typing import Any
 import numpy as np
 
 from arrayse.checkpoint import load_enhancer
-from arrayse.lineup import Lineup, Network, binaural_input
+from arrayse.evaluation.lineup import Lineup, Network, binaural_input
+from arrayse.evaluation.sources import Heard, Scene
 from arrayse.metrics import METRICS, Score, Stems, ild_error_db, itd_error_us, score
 from arrayse.models import Enhancer, SpectralEnhancer
 from arrayse.processes import keep_freed_memory
 from arrayse.profile import one_thread
-from arrayse.sources import Heard, Scene
 
 LIMIT_SECONDS = 60.0
 """Of a score that is computed in C and cannot be stopped otherwise."""

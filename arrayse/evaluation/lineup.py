@@ -8,11 +8,11 @@ from pathlib import Path
 import numpy as np
 
 from arrayse.checkpoint import fingerprint, load_enhancer
+from arrayse.evaluation.sources import Source
+from arrayse.evaluation.summary import NOISY, TARGET, Request
 from arrayse.mixture import Dataset
 from arrayse.models import Enhancer
-from arrayse.sources import Source
 from arrayse.statistics import NO_SEED, group_seeds
-from arrayse.summary import NOISY, TARGET, Request
 
 
 @dataclass(frozen=True)

@@ -5,14 +5,14 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from arrayse.beamform import BEAMFORMERS
 from arrayse.checkpoint import is_finished
-from arrayse.lineup import Lineup, Network
+from arrayse.evaluation.baselines import BEAMFORMERS
+from arrayse.evaluation.lineup import Lineup, Network
+from arrayse.evaluation.sources import Source
+from arrayse.evaluation.summary import BEAMFORMER, MODEL, NOISY, TEACHER
 from arrayse.models import Enhancer
 from arrayse.profile import Cost, cost
-from arrayse.sources import Source
 from arrayse.statistics import NO_SEED
-from arrayse.summary import BEAMFORMER, MODEL, NOISY, TEACHER
 
 Entry = dict[str, Any]
 

@@ -8,7 +8,12 @@ from typing import Any
 
 from arrayse.checkpoint import MODEL, WEIGHTS
 from arrayse.cluster import check_cluster
-from arrayse.examples import write_examples
+from arrayse.evaluation.examples import write_examples
+from arrayse.evaluation.lineup import Lineup, line_up, load_runs
+from arrayse.evaluation.scoring import CUE_TEXTS, Row, SceneTask, score_scene
+from arrayse.evaluation.sources import Source, open_source
+from arrayse.evaluation.summary import Request, Table, summarise_rows
+from arrayse.evaluation.systems import describe_systems, find_teacher
 from arrayse.files import (
     append_json_lines,
     check_new_folder,
@@ -18,14 +23,9 @@ from arrayse.files import (
     write_json,
     write_json_lines,
 )
-from arrayse.lineup import Lineup, line_up, load_runs
 from arrayse.metrics import METRICS, implementation
 from arrayse.parallel import run_tasks
 from arrayse.provenance import ABOUT
-from arrayse.scoring import CUE_TEXTS, Row, SceneTask, score_scene
-from arrayse.sources import Source, open_source
-from arrayse.summary import Request, Table, summarise_rows
-from arrayse.systems import describe_systems, find_teacher
 
 ROWS, REQUEST = "rows.jsonl", "request.json"
 

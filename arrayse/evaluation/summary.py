@@ -9,10 +9,10 @@ from typing import Any
 
 import numpy as np
 
-from arrayse.breakdown import breakdown, count_unknown
-from arrayse.conditions import Conditions
+from arrayse.evaluation.breakdown import breakdown, count_unknown
+from arrayse.evaluation.conditions import Conditions
+from arrayse.evaluation.sources import DATASET, Source
 from arrayse.metrics import METRICS
-from arrayse.sources import DATASET, Source
 from arrayse.statistics import Assessment, Scores, assess_all, count_reasons, scores_by_name, scores_of
 
 Rows = list[dict[str, Any]]
@@ -44,8 +44,8 @@ class Request:
         baseline: system that paired differences are taken to, beside those to the noisy input; None: no other.
         n_examples: scenes whose audio is kept, at the SNR closest to 0 dB.
         seed: of the bootstrap.
-        beamformers: names of :data:`arrayse.beamform.BEAMFORMERS`, scored beside the runs.
-        source: what is in the folder, one of :data:`arrayse.sources.SOURCES`.
+        beamformers: names of :data:`arrayse.evaluation.baselines.BEAMFORMERS`, scored beside the runs.
+        source: what is in the folder, one of :data:`arrayse.evaluation.sources.SOURCES`.
         other_array: whether networks may hear another array than theirs, channel by channel.
         teacher: system whose gain the others are to keep; None: the largest one that taught another run.
         binaural: for each name the runs of the left and the right ear, whose interaural cues are scored.

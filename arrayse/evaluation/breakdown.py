@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from arrayse.conditions import Conditions, group_order
+from arrayse.evaluation.conditions import Conditions, group_order
 from arrayse.statistics import Estimate, estimate, estimate_difference, scores_by_name, scores_of
 from arrayse.statistics.rows import Row
 

@@ -1,0 +1,1 @@
+"""Scores of networks and baselines: what is scored, who, how, and what the numbers say together."""
