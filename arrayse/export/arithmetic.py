@@ -1,4 +1,7 @@
-"""ONNX for operators that compute number by number, and for means and sums."""
+"""ONNX for operators that compute number by number, and for means and sums.
+
+Translations take the graph, the output as torch computed it, and the arguments of torch's operator.
+"""
 
 from __future__ import annotations
 

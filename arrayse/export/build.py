@@ -69,27 +69,21 @@ def export(enhancer: Enhancer, path: Path, form: Form, int8: bool = False, run: 
     enhancer = enhancer.cpu().eval()
     step = build_step(enhancer, form)
     metadata = _metadata(enhancer, step, form, run)
-    model = _model(step, metadata)
+    models = [_model(step, metadata)]
+    if int8:
+        metadata = replace(metadata, int8=True)
+        models.append(quantise(models[0], metadata.properties()))
     network, found = TorchBackend(enhancer), list[list[Deviation]]()
 
-    def write(temporary: Path, content: bytes) -> None:
-        temporary.write_bytes(content)
-        found.append(deviations(network, OnnxBackend(temporary)))
-        if len(found) == 1:
+    def write(temporary: Path) -> None:
+        for model in models:
+            temporary.write_bytes(model.SerializeToString(deterministic=True))
+            found.append(deviations(network, OnnxBackend(temporary)))
             check_deviations(found[0])
 
-    if not int8:
-        write_whole(path, lambda temporary: write(temporary, _bytes(model)))
-        return Exported(metadata, path.stat().st_size, _weight_bytes(model), found[0], [])
-    metadata = replace(metadata, int8=True)
-    small = quantise(model, metadata.properties())
-
-    def write_both(temporary: Path) -> None:
-        write(temporary, _bytes(model))
-        write(temporary, _bytes(small))
-
-    write_whole(path, write_both)
-    return Exported(metadata, path.stat().st_size, _weight_bytes(small), *found)
+    write_whole(path, write)
+    n_weight_bytes = sum(len(tensor.raw_data) for tensor in models[-1].graph.initializer)
+    return Exported(metadata, path.stat().st_size, n_weight_bytes, found[0], found[1] if int8 else [])
 
 
 def _model(step: Step, metadata: Metadata) -> onnx.ModelProto:
@@ -134,11 +128,3 @@ def _metadata(enhancer: Enhancer, step: Step, form: Form, run: str | None) -> Me
 
 def _info(name: str, tensor: Tensor, after: str | None = None) -> TensorInfo:
     return TensorInfo(name, list(tensor.shape), str(tensor.dtype).removeprefix("torch."), after)
-
-
-def _bytes(model: onnx.ModelProto) -> bytes:
-    return bytes(model.SerializeToString(deterministic=True))
-
-
-def _weight_bytes(model: onnx.ModelProto) -> int:
-    return sum(len(tensor.raw_data) for tensor in model.graph.initializer)

@@ -1,4 +1,7 @@
-"""ONNX for the layers of networks: linear, convolutional and recurrent ones, norms, attention."""
+"""ONNX for the layers of networks: linear, convolutional and recurrent ones, norms, attention.
+
+Translations take the graph, the output as torch computed it, and the arguments of torch's operator.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""ONNX for operators that move numbers and compute none."""
+"""ONNX for operators that move numbers and compute none.
+
+Translations take the graph, the output as torch computed it, and the arguments of torch's operator.
+"""
 
 from __future__ import annotations
 
