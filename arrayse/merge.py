@@ -29,9 +29,11 @@ def merge_files(layers: list[tuple[str, Layer]]) -> Layer:
         layers: their names and contents, the later ones on top.
 
     Raises:
-        ValueError: a network after a file that only changes one, whose changes would be lost without a word.
+        ValueError: a network after a file that only changes one, or a training with a network of its own after a file
+            that is but a network: what stood there would be lost without a word.
     """
     merged: Layer = {}
+    alone: str | None = None  # the last file that is a network and nothing else
     changes: dict[str, str] = {}  # key → the file that changes the network by it
     for name, layer in layers:
         if _class_of(layer.get("model")) is None:
@@ -40,10 +42,18 @@ def merge_files(layers: list[tuple[str, Layer]]) -> Layer:
             wanted = f"expected after {name}, whose network comes with its own"
             told = [f"{key}: {wanted}, got it before, in {other}: swap the two" for key, other in changes.items()]
             raise ValueError("\n".join(told))
+        elif alone and not _is_network(layer):
+            raise ValueError(f"model: expected {name} before {alone}, whose network it would replace, got it after")
         else:
+            alone = name if _is_network(layer) else alone
             merged = {key: value for key, value in merged.items() if key not in ("model", *OF_NETWORK)}
         merged = _merge_file(merged, layer)
     return merged
+
+
+def _is_network(layer: Layer) -> bool:
+    """Whether a file holds a network and nothing of a training."""
+    return set(layer) <= {"model", *OF_NETWORK, "mics", "ref_mic"}
 
 
 def merge_overrides(files: Layer, overrides: list[tuple[str, Layer]]) -> Layer:

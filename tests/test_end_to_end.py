@@ -67,7 +67,8 @@ def test_the_whole_path(tiny_corpus: Path, tmp_path: Path) -> None:
         "distillation: loss = 0 WaveMagnitudeL1 + 1 (1 fused)",
         "supervised: loss = WaveMagnitudeL1",
         "  fused: lstm1 + lstm2 + lin, each as published [freq_lstm, time_lstm, linear]",
-        "student: 554 parameters, causal with 32 ms of latency, hears microphones [0, 1], estimates speech at 0",
+        "student: ft_jnf, 554 parameters, causal with 32 ms of latency, hears microphones [0, 1], "
+        "estimates speech at 0",
     ]
     epochs = [row for row in read_json_lines(taught / "metrics.jsonl") if row["event"] == "epoch"]
     assert [(row["phase"], row["epoch"]) for row in epochs] == [

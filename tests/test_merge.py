@@ -58,9 +58,9 @@ def test_nothing_is_left_of_the_network_of_a_file_before(name: str, before: str)
     assert network_of(merged) == network_of(alone)
 
 
-def test_a_network_without_sections_of_its_own_has_the_defaults() -> None:
+def test_a_network_without_sections_of_its_own_has_the_defaults(tmp_path: Path) -> None:
     plain = read_config("train", ["model.name=ft_jnf", *NEEDED])
-    values = read_config("train", ["model/dccrn", "student", *NEEDED])
+    values = read_config("train", ["model/dccrn", *written(tmp_path, bare="model: {name: ft_jnf}\n"), *NEEDED])
     assert values["model"]["name"] == "ft_jnf"
     assert all(values[key] == plain[key] for key in ("stft", "features", "loss"))
     assert values["mics"] == [0]  # of the recording, not of the network
@@ -287,3 +287,12 @@ def test_what_is_merged_stays_as_it_was(first: dict[str, Any], second: dict[str,
 @given(LAYERS, KEYS, st.integers())
 def test_an_override_is_what_it_says(layer: dict[str, Any], key: str, value: int) -> None:
     assert merge_overrides(layer, [(key, {key: value})])[key] == value
+
+
+def test_a_training_does_not_replace_the_network_that_was_asked_for() -> None:
+    network: dict[str, Any] = {"model": {"name": "conv_tasnet"}, "mics": [0]}
+    training: dict[str, Any] = {"model": {"name": "ft_jnf"}, "epochs": 60}
+    assert merge_files([("student", training), ("model/a", network)])["model"] == {"name": "conv_tasnet"}
+    with pytest.raises(ValueError, match=r"model: expected student before model/a, whose network it would replace"):
+        merge_files([("model/a", network), ("student", training)])
+    assert merge_files([("model/a", network), ("model/b", {"model": {"name": "x"}})])["model"] == {"name": "x"}

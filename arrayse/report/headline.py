@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from arrayse.report.cells import Cell, System
 from arrayse.report.results import Results
+from arrayse.report.table_text import few_scenes
 from arrayse.report.text import (
     count,
     factor,
@@ -75,7 +76,8 @@ def headline(results: Results) -> Headline | None:
     gains = tuple(gain for metric in results.metrics if (gain := _gain(results, best, teacher, metric)))
     role = "model" if results.teacher is None or best.is_teacher else "student"
     parts = _opening(results, best, role, len(scored)), _reached(results, best, gains) + _size(best, teacher)
-    return Headline(best, teacher, f"{' '.join(parts)}.{_speed(best)}", _evidence(results, best), gains)
+    evidence = (*_evidence(results, best), *filter(None, [few_scenes(results)]))
+    return Headline(best, teacher, f"{' '.join(parts)}.{_speed(best)}", evidence, gains)
 
 
 def _opening(results: Results, best: System, role: str, n_candidates: int) -> str:

@@ -28,6 +28,9 @@ OTHER_DEFINITIONS = {
 KEPT = "Share of the gain of {teacher} over the noisy input"
 OVERALL = "Mean"
 
+MIN_SCENES = 20
+"""Of fewer a bootstrap makes intervals that are far too narrow."""
+
 
 def heading(results: Results) -> str:
     """What was measured on what, in one line."""
@@ -80,6 +83,13 @@ def kept_rows(results: Results, metric: str) -> dict[str, list[str]]:
     return rows
 
 
+def few_scenes(results: Results) -> str:
+    """A warning where intervals are far too narrow to be believed; empty where they are not."""
+    if not results.metrics or results.n_scenes >= MIN_SCENES:
+        return ""
+    return f"Only {results.n_scenes} scenes: intervals and p values are not to be trusted."
+
+
 def notes(results: Results) -> list[str]:
     """What stands below every table: how many were counted, which failed, what systems are, and what computed."""
     measured = sorted({cell.n for _, cell in counted(results)})
@@ -87,6 +97,7 @@ def notes(results: Results) -> list[str]:
     same = "the same for every system" + (" and SNR" if results.snr_db else "")
     lines = [
         f"n = {n} scored utterances behind each number ({results.n_scenes} scenes, {same}).",
+        few_scenes(results),
         _failure_note(results),
         DEFINITIONS if results.source == DATASET else OTHER_DEFINITIONS.get(results.source, ""),
         *test_notes(results),

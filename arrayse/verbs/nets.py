@@ -54,7 +54,7 @@ def run_train(values: Values, progress: ProgressCallback, say: Callable[[str], N
             write_about(run / ABOUT, about)
     if is_finished(run):
         say(f"{run}: training is finished, nothing is left to do")
-    network = f"{'student' if distils else 'network'}: {student.describe()}"
+    network = f"{'student' if distils else 'network'}: {values['model']['name']}, {student.describe()}"
     for line in [*plan.equations(), *plan.notes(), *map(str, claims), network]:
         say(line)
     fit(run, plan.phases, readers[0], readers[1], settings, progress)
