@@ -139,6 +139,8 @@ def read_array(array: str | dict[str, Any]) -> ArrayGeometry:
         else:
             preset = PRESETS[arguments.pop("preset")](**arguments)
             geometry = ArrayGeometry(preset.positions, ref_mic, name or preset.name)
+        if mics is not None and "ref_mic" in values and ref_mic not in mics:
+            raise ValueError(f"ref_mic: expected one of the mics {mics}, got {ref_mic}")
         return geometry if mics is None else geometry.subset(mics)
     except ValueError as error:
         raise ConfigError(f"array.{error}") from None

@@ -17,17 +17,19 @@ MODULES = (
     "numpy",
     "scipy",
     "soundfile",
+    "numba",
     "pyroomacoustics",
     "pesq",
     "omegaconf",
     "pydantic",
+    "annotated-types",
     "safetensors",
     "typer",
     "rich",
     "matplotlib",
     "jinja2",
 )
-"""Needed packages; each brings a module of its name."""
+"""Needed packages; each brings a module of its name, with _ for -."""
 
 EXTRAS = {
     "demo": (("espeakng_loader",), "synthetic voices for the built-in corpus and the quickstart"),
@@ -61,7 +63,7 @@ def examine() -> list[Finding]:
 def _needed(package: str) -> Finding:
     """Imports a package: being listed as installed does not say that it works."""
     try:
-        importlib.import_module(package)
+        importlib.import_module(package.replace("-", "_"))
     except Exception as error:  # whatever a broken package raises is the finding
         return Finding(package, f"{one_line(error)}: pip install {package}", False)
     return Finding(package, installed(package) or "there", True)

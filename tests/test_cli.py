@@ -246,8 +246,8 @@ def test_verify_tells_names_and_mends(
 @pytest.mark.parametrize(
     ("number", "code", "says"),
     [
-        (signal.SIGINT, 130, "stopped: the same"),
-        (signal.SIGTERM, 143, "stopped: the same"),
+        (signal.SIGINT, 130, "stopped: what can be"),
+        (signal.SIGTERM, 143, "stopped: what can be"),
         (None, 143, "by SIGTERM: the"),
     ],
 )
@@ -263,7 +263,7 @@ def test_a_signal_ends_with_its_code_and_a_hint(
     monkeypatch.setattr("arrayse.cli.app", interrupted)
     assert arrayse(monkeypatch) == code
     told = capsys.readouterr().err
-    assert told.count("same command goes on from here") == 1
+    assert told.count("the same command") == 1
     assert says in told
 
 
@@ -287,7 +287,7 @@ def test_a_stopped_simulation_leaves_whole_shards_and_goes_on(
         child.send_signal(signal.Signals[name])
         out, errors = child.communicate()
     assert child.returncode == code, out + errors
-    assert errors.splitlines()[-1] == "stopped: the same command goes on from here"
+    assert errors.splitlines()[-1] == "stopped: what can be resumed goes on with the same command"
     assert "Traceback" not in errors
     assert not list(data.rglob(".*"))
     shards = list((data / "train").iterdir())

@@ -123,7 +123,7 @@ def test_measured_rooms_know_no_direction_but_all_else() -> None:
     assert found.reasons == {"doa": "measured room, of which no places are known"}
 
 
-@pytest.mark.parametrize("rt60", [None, float("nan"), float("inf")])
+@pytest.mark.parametrize("rt60", [None, 0.0, float("nan"), float("inf")])
 def test_a_scene_without_reverberation_time_says_so(rt60: float | None) -> None:
     found = conditions(scene(rt60_measured=rt60))
     assert "rt60" not in found.values

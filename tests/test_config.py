@@ -198,6 +198,10 @@ def test_arrays() -> None:
         ({"positons": [[0, 0, 0]]}, "is positons meant to be one"),
         ({"preset": "circular", "radios": 1}, "array.radios: .* did you mean radius"),
         ({"preset": "phone", "n_mics": 5}, "expected 2 or 3"),
+        (
+            {"preset": "circular", "ref_mic": 3, "mics": [0, 1]},
+            r"array.ref_mic: expected one of the mics .*, got 3",
+        ),
         ({"positions": [[0, 0], [1, 1]]}, "rows of 3 numbers"),
         ({"positions": [[0, 0, 0], [12, 0, 0]]}, "millimetres"),
         ({"positions": [[0, 0, 0], [0, 0, 0]]}, "same place"),

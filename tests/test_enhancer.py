@@ -193,6 +193,8 @@ def test_recordings_that_cannot_be_enhanced_are_refused() -> None:
         enhancer(mics=[3, 1]).enhance(whole[:3], RATE)
     with pytest.raises(ValueError, match="recording: expected samples, got none"):
         net.enhance(whole[:, :0], RATE)
+    with pytest.raises(ValueError, match=r"recording: expected floating-point samples .*, got int16"):
+        net.enhance((whole * 1000).astype(np.int16), RATE)
     whole[2, 50] = np.nan
     with pytest.raises(ValueError, match="recording: expected finite samples, got 1 NaN"):
         net.enhance(whole, RATE)

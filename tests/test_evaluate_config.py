@@ -86,7 +86,7 @@ def test_the_folder_says_what_was_decided_and_is_ready_for_the_report(
     run_evaluate(values, {"net": run}, lambda done, total: None)
     there = {path.name for path in (tmp_path / "o").iterdir()}
     files = {"config.yaml", "examples.json", "request.json", "rows.jsonl", "speed.json", "summary.json"}
-    assert there == files | {"audio", "table.csv", "table.md"}
+    assert there == files | {"audio", "table.csv", "table.md", "table.tex"}
     config = OmegaConf.to_container(OmegaConf.load(tmp_path / "o" / "config.yaml"))
     assert isinstance(config, dict)
     assert (config["split"], config["snr_db"], config["metrics"]) == ("test", [0.0], ["si_sdr"])

@@ -49,13 +49,13 @@ def test_a_run_becomes_a_file_that_streams(
         "latency 32 ms",
         "spec (2, 257, 2) → estimate (257, 2), 3 states of 8.23 kB together",
         "differs from torch by",
-        "int8: differs from float by −",
+        "int8: differs from float by",
         "SI-SDR (dB): float",
         "WB-PESQ: float",
         "(n = 2)",
         "exported: a.onnx",
     ):
-        assert part in told
+        assert part in told, told
     metadata = OnnxBackend(Path("a.onnx")).metadata
     assert (metadata.int8, metadata.run, metadata.mics) == (True, fingerprint(run), [1, 3])
     assert arrayse(monkeypatch, "export", "run", "b.onnx", "form=wave") == 0

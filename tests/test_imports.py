@@ -79,10 +79,7 @@ def _same_layer_but_ordered(room: str, other: str) -> bool:
     if LAYER[room] != LAYER[other] or {room, other} == {"kd", "models"}:
         return False
     order = LAYERS[LAYER[room]]
-    return order.index(other) < order.index(room) or (room, other) in {
-        ("mixture", "audio"),
-        ("audio", "files"),
-    }
+    return order.index(other) < order.index(room)
 
 
 @pytest.mark.parametrize("path", sources(), ids=lambda path: str(path.relative_to(ROOT)))

@@ -10,8 +10,10 @@ import torch
 from annotated_types import Ge
 from torch import Tensor
 
+from arrayse.frontend.stft import Stft
 from arrayse.kd import METHODS
 from arrayse.kd.base import Pair
+from arrayse.kd.term import check_grid
 from arrayse.kd.views import KINDS
 from arrayse.schema.base import schema_of
 from tests.kd_cases import EVERY, OF_FEATURES, build, declared, feature, loss, taps, value
@@ -207,3 +209,10 @@ def test_unknown_options_are_refused(method: str, options: dict[str, Any], messa
 def test_masks_have_real_and_imaginary_parts() -> None:
     with pytest.raises(ValueError, match="pairs: expected taps of real and imaginary parts, got 3 channels"):
         METHODS["mask"]([Pair(2, 3)])
+
+
+def test_grids_of_other_windows_are_told_apart() -> None:
+    wide, narrow = (Stft(512, 64, "asymmetric", 512, length) for length in (256, 128))
+    with pytest.raises(ValueError, match=r"x pairs: expected stft.synthesis_length 256 as the teacher has, got 128"):
+        check_grid(narrow, wide, "x")
+    check_grid(wide, wide, "x")

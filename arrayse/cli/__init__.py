@@ -45,7 +45,7 @@ def main() -> None:
     except (KeyboardInterrupt, SystemExit) as stop:
         code = getattr(stop, "code", INTERRUPTED)
         if code in (INTERRUPTED, TERMINATED):
-            Console(stderr=True, quiet=is_silent()).print("stopped: the same command goes on from here")
+            Console(stderr=True, quiet=is_silent()).print("stopped: what can be resumed goes on with the same command")
         sys.exit(code)
     except Exception as error:
         if os.environ.get("ARRAYSE_DEBUG"):

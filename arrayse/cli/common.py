@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -19,8 +20,9 @@ OptionalArguments = Annotated[list[str] | None, typer.Argument(help=CONFIG_HELP,
 
 
 def split_arguments(arguments: list[str]) -> tuple[list[str], list[str]]:
-    """Names, and key=value overrides."""
-    return [a for a in arguments if "=" not in a], [a for a in arguments if "=" in a]
+    """Names, folders with ``=`` in theirs too, and key=value overrides."""
+    names = [each for each in arguments if "=" not in each or Path(each).expanduser().is_dir()]
+    return names, [each for each in arguments if each not in names]
 
 
 def is_silent() -> bool:

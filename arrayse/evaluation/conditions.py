@@ -47,7 +47,7 @@ def conditions(entry: SceneEntry) -> Conditions:
     numbers = entry.numbers
     values, reasons = {"noise": prevailing_noise(numbers)}, {}
     rt60 = numbers.get("rt60_measured")
-    if rt60 is not None and math.isfinite(rt60):
+    if rt60 is not None and math.isfinite(rt60) and rt60 > 0:  # 0: a measured room without a usable decay
         values["rt60"] = rt60_group(rt60)
     else:
         reasons["rt60"] = "no RT60 was measured"

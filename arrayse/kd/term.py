@@ -89,9 +89,10 @@ def build_term(
 
 def check_grid(student: Stft, teacher: Stft, term: str) -> None:
     """Raises ValueError unless features of two networks lie in one time-frequency grid."""
-    keys = (("n_fft", "n_fft"), ("win_length", "win_length"), ("hop_length", "hop_length"), ("window", "kind"))
+    keys = ("n_fft", "win_length", "hop_length", "window", "synthesis_length")
     told = []
-    for key, attribute in keys:
+    for key in keys:
+        attribute = "kind" if key == "window" else key
         expected, got = getattr(teacher, attribute), getattr(student, attribute)
         if expected != got:
             told.append(f"stft.{key} {expected} as the teacher has, got {got}")

@@ -197,6 +197,10 @@ class Enhancer(nn.Module, ABC):
             ValueError: wrong rate, wrong number of channels, no samples, NaN.
         """
         check_rate(sample_rate, self.sample_rate, "recording")
+        if not np.issubdtype(np.asarray(noisy).dtype, np.floating):
+            raise ValueError(
+                f"recording: expected floating-point samples within [-1, 1], got {np.asarray(noisy).dtype}"
+            )
         noisy = np.require(noisy, np.float32, ["C", "W"])  # torch takes no reversed or read-only arrays
         if noisy.ndim != 2:
             raise ValueError(f"recording: expected (n_mics, n_samples), got {noisy.shape}")
