@@ -37,7 +37,7 @@ EXTRAS = {
     "scale": (("distributed",), "simulation and evaluation on dask workers, cluster="),
     "sofa": (("h5py",), "measured heads, recipe.carrier.sofa"),
     "dnsmos": (("speechmos", "onnxruntime"), "DNSMOS, scores without a reference, metrics=[dnsmos_ovrl]"),
-    "export": (("onnx", "onnxscript", "onnxruntime"), "ONNX files and int8, arrayse export"),
+    "export": (("onnx", "onnxruntime"), "ONNX files and int8, arrayse export"),
     "live": (("sounddevice",), "microphones and loudspeakers, arrayse stream RUN live"),
     "dev": (("pytest", "hypothesis"), "the tests"),
 }
