@@ -9,6 +9,7 @@ import torch
 from torch import nn
 
 from arrayse.config import ConfigError
+from arrayse.config.places import placed_in_term
 from arrayse.files import one_line
 from arrayse.kd import CachedViews, Distillation, Teacher, Term
 from arrayse.kd.term import OUTPUTS
@@ -16,10 +17,9 @@ from arrayse.losses import LOSSES
 from arrayse.mixture import Dataset
 from arrayse.models import Enhancer
 from arrayse.objectives import Batch, Objective, Supervised
-from arrayse.places import placed_in_term
-from arrayse.processes import Processes
 from arrayse.teachers import Values, load_teachers
-from arrayse.train import FitSettings, Phase
+from arrayse.training.loop import FitSettings, Phase
+from arrayse.training.processes import Processes
 
 
 @dataclass(frozen=True)

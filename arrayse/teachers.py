@@ -9,6 +9,7 @@ from typing import Any
 
 from arrayse.checkpoint import fingerprint, load_enhancer
 from arrayse.config import ConfigError
+from arrayse.config.places import placed_in_term
 from arrayse.data import SceneReader
 from arrayse.evaluation.lineup import check_fits
 from arrayse.files import check_free_space, sha256_of
@@ -16,10 +17,9 @@ from arrayse.kd import CachedViews, LiveViews, Teacher, Term, build_term, check_
 from arrayse.kd.cache import Origin, ViewCache
 from arrayse.mixture import Dataset
 from arrayse.models import Enhancer
-from arrayse.places import placed_in_term
-from arrayse.processes import Processes
 from arrayse.sizes import bytes_in_words
-from arrayse.train import FitSettings, precision_name
+from arrayse.training.loop import FitSettings, precision_name
+from arrayse.training.processes import Processes
 
 Values = dict[str, Any]
 

@@ -16,7 +16,7 @@ from rich.progress import (
     TimeRemainingColumn,
 )
 
-from arrayse.train import ProgressCallback
+from arrayse.training.loop import ProgressCallback
 
 
 @contextmanager

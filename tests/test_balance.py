@@ -7,10 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from arrayse.balance import balanced_weights, read_student
 from arrayse.config import read_config
 from arrayse.kd.lin import Lin
 from arrayse.mixture import open_dataset
+from arrayse.verbs.balance import balanced_weights, read_student
 from arrayse.verbs.nets import run_train
 from tests.test_cli import arrayse, fails
 from tests.test_evaluate import make_run

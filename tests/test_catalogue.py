@@ -6,8 +6,8 @@ import re
 
 import pytest
 
-from arrayse.catalogue import catalogue
 from arrayse.config import config_root, read_config
+from arrayse.config.catalogue import catalogue
 from arrayse.kd import METHODS
 from arrayse.kd.methods import SYMBOLS
 from tests.test_cli import arrayse

@@ -16,7 +16,7 @@ import soundfile
 
 from arrayse.cli import main
 from arrayse.mixture import open_dataset
-from arrayse.train import StoppedBySignal
+from arrayse.training.loop import StoppedBySignal
 from tests.test_end_to_end import SIMULATE
 from tests.test_evaluate import make_run
 from tests.tiny_scenes import hashes

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from arrayse.mixture import open_dataset
-from arrayse.profiling import named_networks
+from arrayse.verbs.profile import named_networks
 from tests.test_cli import arrayse, fails
 from tests.test_evaluate import make_run
 

@@ -16,7 +16,7 @@ from rich.console import Console
 from arrayse.audio import write_audio
 from arrayse.checkpoint import load_enhancer, save_description, save_weights
 from arrayse.cli.stream import _meters
-from arrayse.live import Reading
+from arrayse.stream.live import Reading
 from tests.fake_sound import FakeSound
 from tests.test_cli import arrayse, fails
 from tests.test_stream import RATE, noise
@@ -208,7 +208,7 @@ def test_live_sound_ends_with_a_summary(
     wave = noise(16 * 100)
     wave[0, 100] = np.nan
     sound = FakeSound(wave, {3: "input_overflow"})
-    monkeypatch.setattr("arrayse.live.load_sound", lambda: sound)
+    monkeypatch.setattr("arrayse.stream.live.load_sound", lambda: sound)
     assert arrayse(monkeypatch, "stream", str(run), "live", "input=array", "output=1", "seconds=0.1") == 0
     output = told(capsys)
     assert "5 channels of USB Array → Speaker, blocks of 16 samples, latency 3 ms" in output
@@ -221,7 +221,7 @@ def test_ctrl_c_is_the_usual_end_of_live_sound(
     run: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     sound = FakeSound(noise(4 * 10), then=lambda: signal.raise_signal(signal.SIGINT))
-    monkeypatch.setattr("arrayse.live.load_sound", lambda: sound)
+    monkeypatch.setattr("arrayse.stream.live.load_sound", lambda: sound)
     assert arrayse(monkeypatch, "stream", str(run), "live", "input=2", "block=4", "gain_db=-3") == 0
     captured = capsys.readouterr()
     assert "0 dropped blocks, 0 muted" in captured.out
@@ -240,7 +240,7 @@ def test_meters_are_drawn() -> None:
 
 
 def test_devices_are_listed(run: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
-    monkeypatch.setattr("arrayse.live.load_sound", lambda: FakeSound(noise(0)))
+    monkeypatch.setattr("arrayse.stream.live.load_sound", lambda: FakeSound(noise(0)))
     assert arrayse(monkeypatch, "stream", str(run), "live", "devices=true") == 0
     assert "2 USB Array 8 1" in told(capsys)
 
@@ -248,7 +248,7 @@ def test_devices_are_listed(run: Path, monkeypatch: pytest.MonkeyPatch, capsys: 
 def test_what_cannot_go_live_is_told(
     run: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr("arrayse.live.load_sound", lambda: FakeSound(noise(0), refuses="Invalid sample rate"))
+    monkeypatch.setattr("arrayse.stream.live.load_sound", lambda: FakeSound(noise(0), refuses="Invalid sample rate"))
     for expected, arguments in [
         ("input: expected one of 0 Built-in Microphone (2 channels), 2 USB Array", ["input=foo"]),
         ("output: expected one of 1 Speaker (2 channels), 2 USB Array (1 channels)", ["output=foo"]),

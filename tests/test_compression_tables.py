@@ -13,7 +13,7 @@ import pytest
 from arrayse.config import read_array, read_config
 from arrayse.files import write_json, write_json_lines
 from arrayse.models import build_enhancer
-from arrayse.profile import Cost
+from arrayse.profile.cost import Cost
 from arrayse.verbs.nets import describe
 
 pytest.importorskip("onnx")

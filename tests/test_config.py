@@ -16,7 +16,7 @@ from arrayse.models.ft_jnf import FTJNF
 from arrayse.schema import SCHEMAS
 from arrayse.schema.nets import TrainConfig
 from arrayse.schema.tree import locate
-from arrayse.train import FitSettings
+from arrayse.training.loop import FitSettings
 from simulate.recipe import Recipe, recipe_from
 
 TRAIN = ["train/teacher", "data=d", "out=o"]

@@ -13,10 +13,10 @@ import pytest
 import torch
 from rich.console import Console
 
-from arrayse import frame_times
-from arrayse.device_profile import ALONE, INT8, ONNX, TORCH, WAVE, DeviceProfile, device_profile
-from arrayse.frame_times import CHUNK, FrameTimes, measure
-from arrayse.profile import Cost
+from arrayse.profile import frame_times
+from arrayse.profile.cost import Cost
+from arrayse.profile.device import ALONE, INT8, ONNX, TORCH, WAVE, DeviceProfile, device_profile
+from arrayse.profile.frame_times import CHUNK, FrameTimes, measure
 from arrayse.report.device import csv_device, markdown_device, print_device
 from tests.tiny import network
 

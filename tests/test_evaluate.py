@@ -20,7 +20,7 @@ from arrayse.geometry import ArrayGeometry
 from arrayse.metrics import score
 from arrayse.mixture import open_dataset
 from arrayse.models import build_enhancer
-from arrayse.profile import macs_per_second, n_parameters
+from arrayse.profile.cost import macs_per_second, n_parameters
 from arrayse.statistics import holm, signed_rank
 
 

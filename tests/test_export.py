@@ -19,9 +19,9 @@ from arrayse.export.steps import transform_matrices  # noqa: E402
 from arrayse.export.trace import translate  # noqa: E402
 from arrayse.frontend.stft import Stft  # noqa: E402
 from arrayse.models import Enhancer, build_enhancer  # noqa: E402
-from arrayse.onnx_backend import OnnxBackend  # noqa: E402
-from arrayse.onnx_metadata import KEY, parse  # noqa: E402
 from arrayse.stream import TorchBackend  # noqa: E402
+from arrayse.stream.onnx_backend import OnnxBackend  # noqa: E402
+from arrayse.stream.onnx_metadata import KEY, parse  # noqa: E402
 from tests.tiny import NETWORKS, network, network_description, waves  # noqa: E402
 
 STREAMS = [kind for kind in NETWORKS if network(kind).causal]

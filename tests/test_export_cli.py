@@ -17,8 +17,8 @@ from arrayse.checkpoint import fingerprint, load_enhancer
 from arrayse.export import check
 from arrayse.export.quality import int8_losses, streamed
 from arrayse.mixture import open_dataset
-from arrayse.onnx_backend import OnnxBackend
 from arrayse.stream import TorchBackend
+from arrayse.stream.onnx_backend import OnnxBackend
 from tests.test_cli import arrayse, fails
 from tests.test_evaluate import make_run
 from tests.tiny import waves

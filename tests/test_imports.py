@@ -16,15 +16,11 @@ LAYERS = {
     1: ("taps",),
     2: ("frontend", "losses", "metrics", "statistics", "objectives"),
     3: ("models", "kd"),
-    4: (
-        *("data", "processes", "checkpoint", "stream", "onnx_metadata", "onnx_content", "onnx_backend", "export"),
-        *("live", "training", "tracking", "train"),
-        *("profile", "frame_times", "device_profile", "evaluation", "report"),
-    ),
+    4: (*("data", "checkpoint", "stream", "export", "training", "profile", "evaluation", "report"),),
     5: (
-        *("sweep", "schema", "keys", "merge", "places", "config", "catalogue", "fresh", "teachers", "phases"),
+        *("sweep", "schema", "config", "fresh", "teachers", "phases"),
         *("preview", "verbs"),
-        *("profiling", "balance", "patches", "benchmark", "ui", "quickstart", "doctor", "cli", "__main__"),
+        *("patches", "benchmark", "ui", "quickstart", "doctor", "cli", "__main__"),
     ),
 }
 LAYER = {name: layer for layer, names in LAYERS.items() for name in names}

@@ -10,8 +10,8 @@ from collections.abc import Iterator
 import numpy as np
 import pytest
 
-from arrayse.live import Device, LiveStream, Reading, find_device, list_devices, load_sound
 from arrayse.stream import Streamer, TorchBackend
+from arrayse.stream.live import Device, LiveStream, Reading, find_device, list_devices, load_sound
 from tests.fake_sound import FakeSound
 from tests.test_stream import RATE, noise, passing_net, stream_of, streamed
 from tests.tiny import network
@@ -242,7 +242,7 @@ def test_what_is_not_installed_is_named(monkeypatch: pytest.MonkeyPatch) -> None
     def fail(name: str) -> None:
         raise OSError("PortAudio library not found")
 
-    monkeypatch.setattr("arrayse.live.importlib.import_module", fail)
+    monkeypatch.setattr("arrayse.stream.live.importlib.import_module", fail)
     with pytest.raises(
         ValueError, match=r"PortAudio library not found: install it \(Debian: apt install libportaudio2"
     ):

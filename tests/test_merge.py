@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from arrayse.config import ConfigError, config_root, named_configs, read_config
-from arrayse.merge import merge_files, merge_overrides
+from arrayse.config.merge import merge_files, merge_overrides
 
 NEEDED = ["data=d", "out=o"]
 TAUGHT = [*NEEDED, "teacher=t"]

@@ -22,10 +22,10 @@ from onnx import TensorProto, helper, numpy_helper  # noqa: E402
 
 from arrayse.export import check  # noqa: E402
 from arrayse.export.build import export  # noqa: E402
-from arrayse.onnx_backend import OnnxBackend  # noqa: E402
-from arrayse.onnx_content import read_content  # noqa: E402
-from arrayse.onnx_metadata import KEY, Metadata, parse  # noqa: E402
 from arrayse.stream import Streamer  # noqa: E402
+from arrayse.stream.onnx_backend import OnnxBackend  # noqa: E402
+from arrayse.stream.onnx_content import read_content  # noqa: E402
+from arrayse.stream.onnx_metadata import KEY, Metadata, parse  # noqa: E402
 from tests.tiny import network, waves  # noqa: E402
 
 ROOT = Path(__file__).parents[1]
@@ -103,7 +103,7 @@ def test_two_streams_share_a_backend(files: dict[str, Path]) -> None:
 def test_torch_is_not_needed(files: dict[str, Path]) -> None:
     code = (
         "import sys, pathlib, numpy\n"
-        "from arrayse.onnx_backend import OnnxBackend\n"
+        "from arrayse.stream.onnx_backend import OnnxBackend\n"
         "from arrayse.stream import Streamer\n"
         f"Streamer(OnnxBackend(pathlib.Path({str(files['frame'])!r}))).push(numpy.zeros((5, 99), 'float32'))\n"
         "print([name for name in ('torch', 'onnx', 'scipy') if name in sys.modules])"

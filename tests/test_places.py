@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 
 from arrayse.config import ConfigError, read_config
+from arrayse.config.places import placed, placed_in_network, placed_in_term
 from arrayse.mixture import open_dataset
-from arrayse.places import placed, placed_in_network, placed_in_term
 from arrayse.verbs.nets import run_train
 from tests.test_evaluate import make_run
 

@@ -18,7 +18,7 @@ from torch.utils.flop_counter import FlopCounterMode
 from arrayse.config import config_root, read_config
 from arrayse.geometry import circular
 from arrayse.models import Enhancer, build_enhancer
-from arrayse.profile import (
+from arrayse.profile.cost import (
     TIMED_MACS,
     Cost,
     Profile,

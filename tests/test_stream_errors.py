@@ -127,7 +127,7 @@ def test_networks_run_in_eval_mode_and_without_gradients() -> None:
 
 
 def test_torch_is_not_needed_for_other_backends() -> None:
-    code = "import sys, arrayse.stream, arrayse.live; print('torch' in sys.modules)"
+    code = "import sys, arrayse.stream, arrayse.stream.live; print('torch' in sys.modules)"
     root = Path(__file__).parents[1]
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=root, check=True)
     assert done.stdout.strip() == "False"

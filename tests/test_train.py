@@ -19,7 +19,7 @@ from arrayse.checkpoint import read_training_state
 from arrayse.data import Item
 from arrayse.files import read_json_lines
 from arrayse.objectives import Batch, Objective
-from arrayse.train import FitSettings, Phase, StoppedBySignal, fit
+from arrayse.training.loop import FitSettings, Phase, StoppedBySignal, fit
 
 # --- a toy: scenes are single numbers, the student is one weight, the loss is their product
 

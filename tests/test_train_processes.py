@@ -20,8 +20,8 @@ from arrayse.files import read_json_lines
 from arrayse.losses import WaveMagnitudeL1
 from arrayse.mixture import open_dataset
 from arrayse.objectives import Batch, Supervised
-from arrayse.processes import Processes
-from arrayse.train import Phase, fit
+from arrayse.training.loop import Phase, fit
+from arrayse.training.processes import Processes
 from tests.tiny import network
 from tests.train_program import POISONED, settings, train
 

@@ -11,8 +11,8 @@ from typing import Any
 import pytest
 
 from arrayse.objectives import Objective
-from arrayse.train import FitSettings, Phase, State, StoppedBySignal
-from arrayse.training import SignalFlag, learning_rate
+from arrayse.training.loop import FitSettings, Phase, State, StoppedBySignal
+from arrayse.training.settings import SignalFlag, learning_rate
 from tests.tiny import enhancer
 
 PHASE = Phase("p", Objective(enhancer(), enhancer()), epochs=4)

@@ -19,9 +19,9 @@ from arrayse.losses import LOSSES
 from arrayse.mixture import Dataset, open_dataset
 from arrayse.models import Enhancer, build_enhancer
 from arrayse.objectives import Batch
-from arrayse.processes import keep_freed_memory
-from arrayse.profile import one_thread
-from arrayse.train import FitSettings, uses_bfloat16
+from arrayse.profile.cost import one_thread
+from arrayse.training.loop import FitSettings, uses_bfloat16
+from arrayse.training.processes import keep_freed_memory
 
 HEADER = "| method | live (ms a step) | cached (ms a step) | ratio |\n| --- | ---: | ---: | ---: |"
 TEACHER, STUDENT = (256, 128), (64, 32)

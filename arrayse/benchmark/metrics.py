@@ -6,8 +6,8 @@ from collections.abc import Callable
 from typing import Any
 
 from arrayse.metrics.speed import compare_speed
-from arrayse.processes import keep_freed_memory
-from arrayse.profile import one_thread
+from arrayse.profile.cost import one_thread
+from arrayse.training.processes import keep_freed_memory
 
 
 def benchmark_metrics(values: dict[str, Any], say: Callable[[str], None]) -> str:

@@ -35,7 +35,7 @@ def keys(
     """
     from rich.table import Column, Table
 
-    from arrayse.keys import list_keys
+    from arrayse.config.keys import list_keys
     from arrayse.schema import SCHEMAS
 
     if verb not in SCHEMAS:

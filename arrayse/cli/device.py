@@ -61,10 +61,10 @@ def profile(
     `onnx=FILE` times a file of `arrayse export` beside them.
     """
     from arrayse.config import ConfigError, read_config
-    from arrayse.profiling import run_device_profile, run_profile, split_keys
     from arrayse.report.costs import print_costs
     from arrayse.report.device import print_device
     from arrayse.ui import count_bar
+    from arrayse.verbs.profile import run_device_profile, run_profile, split_keys
 
     names, overrides = split_arguments(arguments or [])
     of_networks, others = split_keys(overrides)

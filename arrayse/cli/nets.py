@@ -62,9 +62,9 @@ def balance(
     microphones, settings and supervised loss are its own. Start from these weights: the gradients of losses differ by
     factors of a thousand.
     """
-    from arrayse.balance import balanced_weights, read_student
     from arrayse.config import ConfigError
     from arrayse.ui import count_bar
+    from arrayse.verbs.balance import balanced_weights, read_student
 
     names, overrides = split_arguments(arguments)
     folders = [name for name in names if Path(name).expanduser().is_dir()] or names[:1]
@@ -106,7 +106,7 @@ def patches(
 
 
 def _list_methods() -> None:
-    from arrayse.catalogue import catalogue
+    from arrayse.config.catalogue import catalogue
     from arrayse.kd.methods import SYMBOLS
 
     table = Table.grid(padding=(0, 2))

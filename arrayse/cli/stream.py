@@ -13,7 +13,7 @@ from rich.table import Table
 from arrayse.cli.common import app, console
 
 if TYPE_CHECKING:
-    from arrayse.live import Reading
+    from arrayse.stream.live import Reading
 
 METER_WIDTH = 40
 """Characters of a level meter, from -60 to 0 dB of full scale."""
@@ -40,7 +40,7 @@ def stream(
 
     `arrayse stream runs/student live input=UMA output=Headphones`: until Ctrl-C (extra `live`)
     """
-    from arrayse.profile import one_thread
+    from arrayse.profile.cost import one_thread
 
     given = arguments or []
     with one_thread():  # of torch; networks this small are slower on several
@@ -72,7 +72,7 @@ def _file(run: Path, source: Path, destination: Path, overrides: list[str]) -> N
 
 def _live(run: Path, overrides: list[str]) -> None:
     from arrayse.config import read_config
-    from arrayse.live import load_sound
+    from arrayse.stream.live import load_sound
     from arrayse.verbs.stream import make_live, open_backend
 
     values = read_config("stream_live", overrides)
@@ -97,7 +97,7 @@ def _live(run: Path, overrides: list[str]) -> None:
 
 
 def _print_devices(sound: Any) -> None:
-    from arrayse.live import list_devices
+    from arrayse.stream.live import list_devices
 
     table = Table("number", "device", "inputs", "outputs", box=None, pad_edge=False)
     for device in list_devices(sound):
@@ -107,7 +107,7 @@ def _print_devices(sound: Any) -> None:
 
 def _meters(reading: Reading) -> Table:
     """Levels as bars, load and counts below."""
-    from arrayse.live import SILENCE_DB
+    from arrayse.stream.live import SILENCE_DB
 
     table = Table.grid(padding=(0, 1))
     for name, level in (("input", reading.input_dbfs), ("output", reading.output_dbfs)):

@@ -12,7 +12,7 @@ from arrayse.evaluation.scoring import estimates
 from arrayse.evaluation.sources import Source
 from arrayse.evaluation.summary import NOISY, TARGET
 from arrayse.files import write_json
-from arrayse.profile import one_thread
+from arrayse.profile.cost import one_thread
 
 EXAMPLES = "examples.json"
 

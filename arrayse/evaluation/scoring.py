@@ -16,8 +16,8 @@ from arrayse.evaluation.lineup import Lineup, Network, binaural_input
 from arrayse.evaluation.sources import Heard, Scene
 from arrayse.metrics import METRICS, Score, Stems, ild_error_db, itd_error_us, score
 from arrayse.models import Enhancer, SpectralEnhancer
-from arrayse.processes import keep_freed_memory
-from arrayse.profile import one_thread
+from arrayse.profile.cost import one_thread
+from arrayse.training.processes import keep_freed_memory
 
 LIMIT_SECONDS = 60.0
 """Of a score that is computed in C and cannot be stopped otherwise."""

@@ -8,7 +8,7 @@ from typing import Any
 
 from arrayse.checkpoint import load_enhancer
 from arrayse.files import read_json, write_json
-from arrayse.profile import real_time_factor
+from arrayse.profile.cost import real_time_factor
 from arrayse.statistics import group_seeds
 
 SPEED = "speed.json"
@@ -22,7 +22,7 @@ def measure_speed(out: Path, runs: dict[str, Path]) -> dict[str, Any]:
         runs: run folders by name.
 
     Returns:
-        ``real_time_factor`` and ``seconds`` by system, see :class:`arrayse.profile.Timing`.
+        ``real_time_factor`` and ``seconds`` by system, see :class:`arrayse.profile.cost.Timing`.
     """
     path = out / SPEED
     measured: dict[str, Any] = read_json(path, "speed") if path.is_file() else {}

@@ -11,7 +11,7 @@ from arrayse.evaluation.lineup import Lineup, Network
 from arrayse.evaluation.sources import Source
 from arrayse.evaluation.summary import BEAMFORMER, MODEL, NOISY, TEACHER
 from arrayse.models import Enhancer
-from arrayse.profile import Cost, cost
+from arrayse.profile.cost import Cost, cost
 from arrayse.statistics import NO_SEED
 
 Entry = dict[str, Any]

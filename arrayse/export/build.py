@@ -15,10 +15,10 @@ from arrayse.export.steps import Step, build_step
 from arrayse.export.trace import translate
 from arrayse.files import write_whole
 from arrayse.models import Enhancer, SpectralEnhancer
-from arrayse.onnx_backend import OnnxBackend
-from arrayse.onnx_metadata import Form, Metadata, TensorInfo, Transform
 from arrayse.provenance import git_revision
 from arrayse.stream import TorchBackend
+from arrayse.stream.onnx_backend import OnnxBackend
+from arrayse.stream.onnx_metadata import Form, Metadata, TensorInfo, Transform
 
 ESTIMATE = "estimate"
 
@@ -56,7 +56,7 @@ def export(enhancer: Enhancer, path: Path, form: Form, int8: bool = False, run: 
     Args:
         enhancer: causal; is put into eval mode.
         path: of the file.
-        form: see :class:`arrayse.onnx_metadata.Metadata`.
+        form: see :class:`arrayse.stream.onnx_metadata.Metadata`.
         int8: whether to quantise the weights.
         run: hash of the run, for the metadata.
 

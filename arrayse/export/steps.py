@@ -11,7 +11,7 @@ from torch import Tensor
 
 from arrayse.frontend.stft import Stft
 from arrayse.models import Enhancer, SpectralEnhancer
-from arrayse.onnx_metadata import Form
+from arrayse.stream.onnx_metadata import Form
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,7 @@ import io
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from arrayse.profile import SECONDS, TIMED_MACS, Profile, Timing
+from arrayse.profile.cost import SECONDS, TIMED_MACS, Profile, Timing
 from arrayse.provenance import installed
 from arrayse.report.text import MISSING, count
 

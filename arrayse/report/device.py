@@ -7,8 +7,8 @@ import io
 import os
 from typing import TYPE_CHECKING
 
-from arrayse.device_profile import ALONE, INT8, ONNX, TORCH, DeviceProfile
-from arrayse.frame_times import FrameTimes
+from arrayse.profile.device import ALONE, INT8, ONNX, TORCH, DeviceProfile
+from arrayse.profile.frame_times import FrameTimes
 from arrayse.provenance import installed
 from arrayse.report.costs import machine
 from arrayse.report.text import MISSING, count, factor, milliseconds, percent

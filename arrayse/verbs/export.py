@@ -48,7 +48,7 @@ def run_export(run: Path, out: Path, values: Values, progress: Callable[[int, in
     check_packages()
     from arrayse.export.build import default_form, export
     from arrayse.export.quality import int8_losses
-    from arrayse.onnx_backend import OnnxBackend
+    from arrayse.stream.onnx_backend import OnnxBackend
 
     if values["data"] is not None and not values["int8"]:
         raise ConfigError("data: expected it with int8=true, whose cost it tells, got it without")

@@ -9,6 +9,7 @@ import torch
 
 from arrayse.checkpoint import is_finished, save_description
 from arrayse.config import ConfigError, check_same, write_config
+from arrayse.config.places import placed, placed_in_network
 from arrayse.data import SceneReader
 from arrayse.files import check_new_folder, read_json, sha256_of
 from arrayse.fresh import FreshReader
@@ -16,12 +17,11 @@ from arrayse.geometry import ArrayGeometry
 from arrayse.mixture import Dataset, open_dataset
 from arrayse.models import NETS, Enhancer, build_enhancer
 from arrayse.phases import Plan, distillation_plan, supervised_plan
-from arrayse.places import placed, placed_in_network
-from arrayse.processes import is_first_process
 from arrayse.provenance import ABOUT, provenance, write_about
 from arrayse.schema.nets import TrainConfig
 from arrayse.teachers import cache_claims
-from arrayse.train import FitSettings, ProgressCallback, check_fit, fit, precision_name
+from arrayse.training.loop import FitSettings, ProgressCallback, check_fit, fit, precision_name
+from arrayse.training.processes import is_first_process
 from arrayse.verbs.common import CONFIG, Values
 from simulate.description import open_world
 

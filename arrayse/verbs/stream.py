@@ -12,8 +12,8 @@ import numpy as np
 import soundfile
 
 from arrayse.files import one_line
-from arrayse.live import LiveStream, find_device
 from arrayse.stream import Backend, Streamer, TorchBackend, check_channels
+from arrayse.stream.live import LiveStream, find_device
 from arrayse.verbs.common import Values
 from arrayse.verbs.recordings import look_at, write_estimate
 
@@ -53,7 +53,7 @@ def open_backend(run: Path, name: BackendName | None) -> Backend:
     if not exported:
         made = f"arrayse export {run} {run.name}.onnx makes one"
         raise ValueError(f"backend: expected a file ending in .onnx for onnx, got {run}: {made}")
-    from arrayse.onnx_backend import OnnxBackend
+    from arrayse.stream.onnx_backend import OnnxBackend
 
     return OnnxBackend(run)
 
@@ -89,7 +89,7 @@ def make_live(backend: Backend, sound: Any, values: Values) -> LiveStream:
 
     Args:
         backend: the network.
-        sound: see :func:`arrayse.live.load_sound`.
+        sound: see :func:`arrayse.stream.live.load_sound`.
         values: see above.
 
     Raises:

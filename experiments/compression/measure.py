@@ -17,10 +17,10 @@ from arrayse.export.build import default_form, export
 from arrayse.files import append_json_lines, read_json_lines, write_json, write_json_lines
 from arrayse.metrics import score
 from arrayse.mixture import open_dataset
-from arrayse.onnx_backend import OnnxBackend
 from arrayse.parallel import run_tasks
-from arrayse.profile import one_thread
+from arrayse.profile.cost import one_thread
 from arrayse.stream import Backend, Streamer, TorchBackend
+from arrayse.stream.onnx_backend import OnnxBackend
 from arrayse.ui import count_bar
 
 N_BLOCKS = 400

@@ -15,7 +15,7 @@ from shared.tables import figures, piped
 
 from arrayse.checkpoint import load_enhancer
 from arrayse.files import read_json, read_json_lines, write_text
-from arrayse.profile import Cost, cost
+from arrayse.profile.cost import Cost, cost
 from arrayse.report.text import count, decibels, metric_style, with_spread
 from arrayse.statistics import Summary, paired_difference, scores_by_name, summarise
 

@@ -10,10 +10,10 @@ from pathlib import Path
 
 import torch
 
-from arrayse.device_profile import INT8, TORCH, DeviceProfile, device_profile
 from arrayse.files import write_text
 from arrayse.geometry import circular
 from arrayse.models import build_enhancer
+from arrayse.profile.device import INT8, TORCH, DeviceProfile, device_profile
 from arrayse.report.device import HEADER, facts, notes, rows
 from arrayse.report.text import factor, percent
 

@@ -22,9 +22,9 @@ from arrayse.data import SceneReader, Share, valid_batches
 from arrayse.mixture import open_dataset
 from arrayse.parallel import available_cores, run_tasks
 from arrayse.phases import distillation_plan
-from arrayse.processes import Processes, keep_freed_memory
 from arrayse.teachers import cache_claims
-from arrayse.train import FitSettings, uses_bfloat16
+from arrayse.training.loop import FitSettings, uses_bfloat16
+from arrayse.training.processes import Processes, keep_freed_memory
 from arrayse.ui import count_bar
 from arrayse.verbs.data import run_simulate
 

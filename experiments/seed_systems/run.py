@@ -17,10 +17,10 @@ from pathlib import Path
 
 import torch
 
-from arrayse.balance import balanced_weights
 from arrayse.config import read_config
 from arrayse.files import read_json, write_json
 from arrayse.parallel import available_cores, run_tasks
+from arrayse.verbs.balance import balanced_weights
 
 HERE = Path(__file__).parent
 sys.path.insert(0, str(HERE.parent))

@@ -18,7 +18,7 @@ from arrayse.losses import WaveMagnitudeL1
 from arrayse.manifest import SceneEntry
 from arrayse.mixture import open_dataset
 from arrayse.objectives import Supervised
-from arrayse.train import Phase, fit
+from arrayse.training.loop import Phase, fit
 from tests.stress.common import Row, World, run
 from tests.tiny import enhancer
 from tests.train_program import settings

@@ -14,7 +14,7 @@ from arrayse.data import SceneReader, Share, epoch_batches
 from arrayse.mixture import open_dataset
 from arrayse.objectives import Objective
 from arrayse.phases import distillation_plan
-from arrayse.train import FitSettings
+from arrayse.training.loop import FitSettings
 from arrayse.verbs.common import CONFIG, Values
 
 N_BATCHES = 8

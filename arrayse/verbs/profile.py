@@ -7,11 +7,11 @@ from pathlib import Path
 
 from arrayse.checkpoint import fingerprint, load_enhancer
 from arrayse.config import ConfigError, config_root, find_config, read_array, read_config
-from arrayse.device_profile import DeviceProfile, device_profile
 from arrayse.files import write_text
 from arrayse.geometry import ArrayGeometry
 from arrayse.models import Enhancer
-from arrayse.profile import Profile, cost, real_time_factor
+from arrayse.profile.cost import Profile, cost, real_time_factor
+from arrayse.profile.device import DeviceProfile, device_profile
 from arrayse.report.costs import csv_costs, markdown_costs
 from arrayse.report.device import csv_device, markdown_device
 from arrayse.verbs.common import Values

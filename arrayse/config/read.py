@@ -16,9 +16,9 @@ from omegaconf import OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 from pydantic import BaseModel, ValidationError
 
+from arrayse.config.merge import merge_files, merge_overrides
 from arrayse.files import one_line, write_text
 from arrayse.geometry import PRESETS, ArrayGeometry
-from arrayse.merge import merge_files, merge_overrides
 from arrayse.schema import SCHEMAS
 from arrayse.schema.data import PRESET_ARRAYS, ExplicitArray
 from arrayse.schema.explain import did_you_mean, explain, nearest
@@ -31,8 +31,9 @@ class ConfigError(ValueError):
 
 def config_root() -> Path:
     """The folder of the named configs: inside an installed wheel, or beside the package in a checkout."""
-    inside = Path(__file__).parent / "configs"
-    return inside if inside.is_dir() else Path(__file__).parents[1] / "configs"
+    package = Path(__file__).parents[1]
+    inside = package / "configs"
+    return inside if inside.is_dir() else package.parent / "configs"
 
 
 def find_config(name: str, group: str, expected: str = "a YAML file or a named config") -> Path:
@@ -84,7 +85,7 @@ def named_configs(group: str) -> dict[str, dict[str, Any]]:
 
 
 def read_config(group: str, arguments: list[str]) -> dict[str, Any]:
-    """Reads, merges (see :mod:`arrayse.merge`) and checks a configuration.
+    """Reads, merges (see :mod:`arrayse.config.merge`) and checks a configuration.
 
     Args:
         group: the verb: ``simulate``, ``train``, ``distill`` or ``evaluate``.

@@ -13,14 +13,14 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import torch
 
-from arrayse.frame_times import FrameTimes, measure, pushing
 from arrayse.models import Enhancer, SpectralEnhancer
-from arrayse.profile import Cost, cost, one_thread
+from arrayse.profile.cost import Cost, cost, one_thread
+from arrayse.profile.frame_times import FrameTimes, measure, pushing
 from arrayse.stream import Backend, TorchBackend
 
 if TYPE_CHECKING:
-    from arrayse.onnx_backend import OnnxBackend
-    from arrayse.onnx_metadata import Form
+    from arrayse.stream.onnx_backend import OnnxBackend
+    from arrayse.stream.onnx_metadata import Form
 
 TORCH = "torch"
 ONNX, INT8 = "ONNX", "ONNX int8"
@@ -36,7 +36,7 @@ class DeviceProfile:
 
     Attributes:
         name: of the run or config.
-        cost: see :class:`arrayse.profile.Cost`.
+        cost: see :class:`arrayse.profile.cost.Cost`.
         sample_rate: Hz.
         block_samples: of every step.
         weight_bytes: of parameters in 32 bits by torch, and of the weights of each exported file.
@@ -123,7 +123,7 @@ def _exported(enhancer: Enhancer, path: Path, form: Form, int8: bool) -> tuple[O
         if importlib.util.find_spec(package) is None:
             raise ValueError(f"export: expected the package {package}, got none: {INSTALL}")
     from arrayse.export.build import export
-    from arrayse.onnx_backend import OnnxBackend
+    from arrayse.stream.onnx_backend import OnnxBackend
 
     exported = export(enhancer, path, form, int8)
     return OnnxBackend(path), exported.n_weight_bytes
@@ -132,7 +132,7 @@ def _exported(enhancer: Enhancer, path: Path, form: Form, int8: bool) -> tuple[O
 def _of_run(file: Path, run: str | None) -> OnnxBackend:
     if importlib.util.find_spec("onnxruntime") is None:
         raise ValueError(f"onnx: expected the package onnxruntime, got none: {INSTALL}")
-    from arrayse.onnx_backend import OnnxBackend
+    from arrayse.stream.onnx_backend import OnnxBackend
 
     backend = OnnxBackend(file)
     if run is None or backend.metadata.run != run:

@@ -24,9 +24,9 @@ from arrayse.checkpoint import load_training, load_weights, read_training_state,
 from arrayse.data import SceneReader, Share, batch_entries, epoch_batches, valid_batches
 from arrayse.files import append_json_lines, read_json_lines, remove_leftovers, write_json_lines
 from arrayse.objectives import Batch, Supervised
-from arrayse.processes import Processes, has_bfloat16
-from arrayse.tracking import summary_writer, write_tensorboard
-from arrayse.training import REFUSED, FitSettings, Phase, SignalFlag, State, StoppedBySignal, learning_rate
+from arrayse.training.processes import Processes, has_bfloat16
+from arrayse.training.settings import REFUSED, FitSettings, Phase, SignalFlag, State, StoppedBySignal, learning_rate
+from arrayse.training.tracking import summary_writer, write_tensorboard
 
 __all__ = ["FitSettings", "Phase", "ProgressCallback", "State", "StoppedBySignal", "fit", "has_bfloat16"]
 

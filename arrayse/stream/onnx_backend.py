@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 
 from arrayse.files import one_line
-from arrayse.onnx_content import read_content
-from arrayse.onnx_metadata import KEY, Metadata, TensorInfo, parse
+from arrayse.stream.onnx_content import read_content
+from arrayse.stream.onnx_metadata import KEY, Metadata, TensorInfo, parse
 
 State = tuple[np.ndarray, ...]
 
@@ -30,7 +30,7 @@ class OnnxBackend:
 
     Raises:
         ValueError: no such file or package, a file of another origin or version, one with metadata that do not match
-            its graph, or that ONNX Runtime refuses; see also :func:`arrayse.onnx_content.read_content`.
+            its graph, or that ONNX Runtime refuses; see also :func:`arrayse.stream.onnx_content.read_content`.
     """
 
     def __init__(self, path: Path) -> None:

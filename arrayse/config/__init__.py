@@ -1,0 +1,29 @@
+"""YAML files and ``key=value`` overrides → checked plain values, and what there is to configure."""
+
+from arrayse.config.read import (
+    ConfigError,
+    check_same,
+    check_values,
+    config_root,
+    find_config,
+    flatten,
+    named_configs,
+    read_array,
+    read_config,
+    read_yaml,
+    write_config,
+)
+
+__all__ = [
+    "ConfigError",
+    "check_same",
+    "check_values",
+    "config_root",
+    "find_config",
+    "flatten",
+    "named_configs",
+    "read_array",
+    "read_config",
+    "read_yaml",
+    "write_config",
+]
