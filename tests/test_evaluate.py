@@ -15,7 +15,7 @@ from arrayse.checkpoint import load_enhancer, save_description, save_weights
 from arrayse.evaluation.loop import evaluate
 from arrayse.evaluation.speed import measure_speed
 from arrayse.evaluation.summary import Request
-from arrayse.files import read_json, read_json_lines, write_json
+from arrayse.files import read_json, read_json_lines, write_json, write_json_lines
 from arrayse.geometry import ArrayGeometry
 from arrayse.metrics import score
 from arrayse.mixture import open_dataset
@@ -86,6 +86,25 @@ def test_two_workers_and_an_interruption_change_nothing(request_for: Request, tm
     assert evaluate(request_for, tmp_path / "one", 1, {}, lambda *numbers: told.append(numbers)) == first
     assert one.read_text() == whole
     assert told == [(1, 2), (2, 2)]
+
+
+def test_systems_that_are_added_are_scored_and_nothing_else(request_for: Request, tmp_path: Path) -> None:
+    more = replace(request_for, beamformers=["delay_and_sum"])
+    expected = evaluate(more, tmp_path / "whole", 1, {})
+    whole = (tmp_path / "whole" / "rows.jsonl").read_text()
+    fewer = replace(request_for, runs={"first": request_for.runs["first"]})
+    evaluate(fewer, tmp_path / "out", 1, {})
+    rows = list(read_json_lines(tmp_path / "out" / "rows.jsonl"))
+    write_json_lines(tmp_path / "out" / "rows.jsonl", [row | {"estoi": 0.25} for row in rows])
+    evaluate(more, tmp_path / "out", 1, {})
+    changed = list(read_json_lines(tmp_path / "out" / "rows.jsonl"))
+    kept = {row["system"] for row in changed if row["estoi"] == 0.25}
+    assert kept == {"noisy", "first"}  # as they were found: they were not scored again
+    write_json_lines(tmp_path / "out" / "rows.jsonl", [row for row in changed if row["system"] not in kept])
+    assert evaluate(more, tmp_path / "out", 1, {}) == expected
+    assert (tmp_path / "out" / "rows.jsonl").read_text() == whole
+    with pytest.raises(ValueError, match="other runs, models, beamformers"):
+        evaluate(fewer, tmp_path / "out", 1, {})
 
 
 def scores_of(rows: list[dict[str, Any]], name: str, metric: str, snr_db: float | None) -> list[float]:
@@ -254,21 +273,11 @@ def test_every_run_without_a_network_is_named(request_for: Request, tmp_path: Pa
         evaluate(replace(request_for, runs={"first": request_for.runs["first"]}), tmp_path / "out", 1, {})
 
 
-def test_an_evaluation_that_was_begun_before_there_were_sources_is_finished(
-    request_for: Request, tmp_path: Path
-) -> None:
-    expected = evaluate(request_for, tmp_path / "out", 1, {})
-    there = read_json(tmp_path / "out" / "request.json", "request")
-    old = {name: there[name] for name in ("runs", "models", "data", "split", "snr_db", "n_scenes", "metrics")}
-    write_json(tmp_path / "out" / "request.json", old)
-    assert evaluate(request_for, tmp_path / "out", 1, {}) == expected
-
-
 def test_rows_of_other_scenes_are_named(request_for: Request, tmp_path: Path) -> None:
     evaluate(request_for, tmp_path / "out", 1, {})
     with (tmp_path / "out" / "rows.jsonl").open("a") as file:
         file.write('{"system": "first", "scene": "test-000099", "snr_db": 0.0}\n')
-    with pytest.raises(ValueError, match=r"rows\.jsonl: expected scenes of this evaluation, got test-000099"):
+    with pytest.raises(ValueError, match=r"rows\.jsonl: line 17: expected scores .*, got .*test-000099"):
         evaluate(request_for, tmp_path / "out", 1, {})
 
 

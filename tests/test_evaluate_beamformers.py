@@ -72,15 +72,10 @@ def test_no_beamformers_unless_asked_for_and_none_unknown() -> None:
             read_config("evaluate", ["data=d", "out=o", f"beamformers={bad}"])
 
 
-def test_an_evaluation_with_other_beamformers_is_another_one(wanted: Request, tmp_path: Path) -> None:
-    without = replace(wanted, beamformers=[], baseline=None)
-    evaluate(without, tmp_path / "out", 1, {})
+def test_an_evaluation_with_fewer_beamformers_is_another_one(wanted: Request, tmp_path: Path) -> None:
+    evaluate(wanted, tmp_path / "out", 1, {})
     with pytest.raises(ValueError, match="other beamformers"):
-        evaluate(wanted, tmp_path / "out", 1, {})
-    there = read_json(tmp_path / "out" / "request.json", "request")
-    del there["beamformers"]  # as evaluations were written that knew none
-    write_json(tmp_path / "out" / "request.json", there)
-    evaluate(without, tmp_path / "out", 1, {})
+        evaluate(replace(wanted, beamformers=[], baseline=None), tmp_path / "out", 1, {})
 
 
 def test_a_run_must_not_have_the_name_of_a_beamformer(wanted: Request, tmp_path: Path) -> None:

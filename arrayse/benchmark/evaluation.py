@@ -69,7 +69,8 @@ def _tasks(source: Source, folder: Path, data: Path) -> list[SceneTask]:
     request = Request({"network": run}, data, SPLIT, list(SNR_DB), None, list(DEFAULT_METRICS), None, 0, 0)
     lineup = line_up(request, source, load_runs(request.runs))
     scenes = source.scenes[:MOST_SCENES]
-    return [SceneTask(lineup, scene, source.sample_rate, [*SNR_DB], list(DEFAULT_METRICS)) for scene in scenes]
+    names = set(lineup.names)
+    return [SceneTask(names, lineup, scene, source.sample_rate, [*SNR_DB], list(DEFAULT_METRICS)) for scene in scenes]
 
 
 def _rate(tasks: list[SceneTask], workers: int) -> float:

@@ -69,6 +69,20 @@ class Lineup:
         return found | {name: binaural_input(ears) for name, ears in self.ears.items()}
 
     @property
+    def names(self) -> list[str]:
+        """Of everything that has rows, in their order."""
+        mono = [*self.inputs.values(), *self.beamformers, *(network.name for network in self.networks)]
+        binaural = [each for name, ears in self.ears.items() for each in (name, binaural_input(ears))]
+        return list(dict.fromkeys([*mono, *binaural]))
+
+    def only(self, names: set[str]) -> Lineup:
+        """What it takes to score these; the untouched inputs cost nothing and stay."""
+        ears = {name: pair for name, pair in self.ears.items() if names & {name, binaural_input(pair)}}
+        heard = {ear.name for pair in ears.values() for ear in pair} | names
+        networks = [network for network in self.networks if network.name in heard]
+        return Lineup(networks, [name for name in self.beamformers if name in names], self.inputs, ears)
+
+    @property
     def systems(self) -> dict[str, dict[int, str]]:
         """The names in the rows by system and seed, as :func:`arrayse.statistics.group_seeds` gives them."""
         inputs = dict.fromkeys([*self.inputs.values(), *self.input_of.values()])

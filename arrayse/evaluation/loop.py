@@ -29,6 +29,9 @@ from arrayse.provenance import ABOUT
 
 ROWS, REQUEST = "rows.jsonl", "request.json"
 
+SYSTEMS = ("runs", "models", "beamformers", "binaural")
+"""Of a request: there may be more of them when an evaluation goes on."""
+
 BEFORE = {"beamformers": [], "source": "dataset", "other_array": False, "binaural": {}}
 """What evaluations did that were begun before there was a choice."""
 
@@ -45,7 +48,7 @@ def evaluate(
 
     Args:
         request: what is to be scored.
-        out: folder; one in which the same was begun is finished.
+        out: folder; one in which the same was begun is finished, and systems that are new there are added.
         workers: processes; each computes with one thread.
         about: provenance, for the summary.
         progress: called with scenes done and in all.
@@ -100,21 +103,26 @@ def _score(
     cluster: str | None,
 ) -> list[Row]:
     """The rows of all scenes, in their order; those that are not on disk yet are made."""
-    names = [name for each in lineup.systems.values() for name in each.values()]
     snr_db: list[float | None] = [*request.snr_db] or [None]
-    rows = _complete_rows(out / ROWS, [scene.id for scene in source.scenes], len(names) * len(snr_db))
+    names, scenes = lineup.names, source.scenes if request.metrics else []
+    wanted: dict[str, list[Any]] = {"scene": [scene.id for scene in source.scenes], "snr_db": snr_db, "system": names}
+    rows = _complete_rows(out / ROWS, wanted)
     write_json_lines(out / ROWS, rows)
-    finished = {row["scene"] for row in rows}
-    waiting = [scene for scene in source.scenes if scene.id not in finished] if request.metrics else []
-    tasks = [SceneTask(lineup, scene, source.sample_rate, snr_db, request.metrics) for scene in waiting]
-    total = len(finished) + len(tasks)
-    progress(len(finished), total)
-    for done, scene_rows in enumerate(run_tasks(score_scene, tasks, workers, cluster), start=len(finished) + 1):
+    there = {(row["scene"], row["system"]) for row in rows}
+    missing = {scene.id: {name for name in names if (scene.id, name) not in there} for scene in scenes}
+    tasks = [
+        SceneTask(missing[scene.id], lineup.only(missing[scene.id]), scene, source.sample_rate, snr_db, request.metrics)
+        for scene in scenes
+        if missing[scene.id]
+    ]
+    finished = len(scenes) - len(tasks)
+    progress(finished, len(scenes))
+    for done, scene_rows in enumerate(run_tasks(score_scene, tasks, workers, cluster), start=finished + 1):
         append_json_lines(out / ROWS, scene_rows)
         rows += scene_rows
-        progress(done, total)
-    order = {scene.id: number for number, scene in enumerate(source.scenes)}
-    rows.sort(key=lambda row: order[row["scene"]])  # workers finish in any order; sort is stable within a scene
+        progress(done, len(scenes))
+    order = {key: {value: number for number, value in enumerate(values)} for key, values in wanted.items()}
+    rows.sort(key=lambda row: [places[row[key]] for key, places in order.items()])
     write_json_lines(out / ROWS, rows)
     return rows
 
@@ -136,7 +144,7 @@ def _tables(request: Request, lineup: Lineup, rows: list[Row]) -> list[Table]:
 
 
 def _claim(out: Path, request: Request, source: Source) -> None:
-    """Notes what is evaluated in ``out``, or checks that it is the same as what was begun there."""
+    """Notes what is evaluated in ``out``, or checks that it is all that was begun there, and perhaps more systems."""
     wanted = {
         "runs": {name: sha256_of(run / WEIGHTS) for name, run in request.runs.items()},
         "models": {name: sha256_of(run / MODEL) for name, run in request.runs.items()},
@@ -151,22 +159,39 @@ def _claim(out: Path, request: Request, source: Source) -> None:
     path = out / REQUEST
     if path.is_file():
         there = BEFORE | read_json(path, "evaluation")
-        other = [name for name in wanted if there.get(name) != wanted[name]]
+        other = [name for name in wanted if not _goes_on(name, there.get(name), wanted[name])]
         if other:
             raise ValueError(
-                f"{out}: expected an empty folder or the same evaluation, got one with other {', '.join(other)}"
+                f"{out}: expected an empty folder or the same evaluation, perhaps with more systems, "
+                f"got one with other {', '.join(other)}"
             )
-        return
-    check_new_folder(out, "an evaluation")
+    else:
+        check_new_folder(out, "an evaluation")
     write_json(path, wanted)
 
 
-def _complete_rows(path: Path, scenes: list[str], n_rows: int) -> list[Row]:
-    """The rows of the scenes that are complete; a scene cut short by a kill is scored again."""
-    by_scene: dict[str, list[Row]] = {scene: [] for scene in scenes}
-    if path.is_file():
-        for row in read_json_lines(path):
-            if row["scene"] not in by_scene:
-                raise ValueError(f"{path}: expected scenes of this evaluation, got {row['scene']}")
-            by_scene[row["scene"]].append(row)
-    return [row for rows in by_scene.values() if len(rows) == n_rows for row in rows]
+def _goes_on(name: str, there: Any, wanted: Any) -> bool:
+    """Whether what was begun is a part of what is wanted."""
+    if name not in SYSTEMS:
+        return bool(there == wanted)
+    if isinstance(there, list) and isinstance(wanted, list):
+        return all(each in wanted for each in there)
+    return isinstance(there, dict) and all(wanted.get(key) == value for key, value in there.items())
+
+
+def _complete_rows(path: Path, wanted: dict[str, list[Any]]) -> list[Row]:
+    """The rows of systems that were scored on a scene at every SNR; what a kill cut short is scored again.
+
+    Args:
+        path: JSON lines.
+        wanted: the scenes, SNRs and systems that there may be.
+
+    Raises:
+        ValueError: a row of something else.
+    """
+    found: dict[tuple[str, str], list[Row]] = {}
+    for number, row in enumerate(read_json_lines(path) if path.is_file() else [], start=1):
+        if other := {key: row.get(key) for key in wanted if row.get(key) not in wanted[key]}:
+            raise ValueError(f"{path}: line {number}: expected scores of this evaluation, got {other}")
+        found.setdefault((row["scene"], row["system"]), []).append(row)
+    return [row for rows in found.values() if len(rows) == len(wanted["snr_db"]) for row in rows]

@@ -38,16 +38,18 @@ Row = dict[str, Any]
 
 @dataclass(frozen=True)
 class SceneTask:
-    """All systems on one scene at all SNRs.
+    """Systems on one scene at all SNRs.
 
     Attributes:
-        lineup: the systems.
+        names: what gets rows.
+        lineup: what it takes for that.
         scene: the scene.
         sample_rate: Hz.
         snr_db: SNRs in dB; None alone for a scene that is scored as it was recorded.
         metrics: of the systems of one channel.
     """
 
+    names: set[str]
     lineup: Lineup
     scene: Scene
     sample_rate: int
@@ -108,6 +110,8 @@ def _mono_scores(task: SceneTask, heard: Heard, waves: dict[str, np.ndarray]) ->
     wants_stems = any("stems" in METRICS[name].needs for name in task.metrics)
     scores = {}
     for name, wave in waves.items():
+        if name not in task.names:
+            continue
         mic = mics[name]
         stems = _stems(networks[name], heard) if wants_stems and name in networks else None
         given = (wave, heard.target_at(mic), task.sample_rate, task.metrics, heard.noisy[mic], stems)
@@ -133,8 +137,9 @@ def _binaural_scores(task: SceneTask, heard: Heard, waves: dict[str, np.ndarray]
         assert heard.target is not None
         pairs = {name: np.stack([waves[ear.name] for ear in ears]), binaural_input(ears): heard.noisy[mics]}
         for which, pair in pairs.items():
-            target = heard.target[mics]
-            scores[which] = {cue: function(pair, target, task.sample_rate) for cue, function in CUES.items()}
+            if which in task.names:
+                target = heard.target[mics]
+                scores[which] = {cue: function(pair, target, task.sample_rate) for cue, function in CUES.items()}
     return scores
 
 

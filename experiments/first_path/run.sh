@@ -14,6 +14,8 @@ arrayse simulate $here/simulate.yaml speech="$pack" noise="$pack" out=$data
 arrayse train $here/teacher.yaml data=$data out=$runs/teacher
 arrayse train $here/student.yaml data=$data out=$runs/student
 arrayse distill $here/student.yaml $here/lin.yaml teacher=$runs/teacher data=$data out=$runs/student_lin
-arrayse evaluate $runs/teacher $runs/student $runs/student_lin baseline=student data=$data out=$runs/evaluation
+baselines=delay_and_sum,superdirective,mvdr_estimated,mwf_estimated,mvdr_oracle,mwf_oracle
+baselines+=,irm_oracle,wiener_oracle,psm_oracle,cirm_oracle
+arrayse evaluate $runs/teacher $runs/student $runs/student_lin baseline=student beamformers="[$baselines]" data=$data out=$runs/evaluation
 arrayse report $runs/evaluation
 cp $runs/evaluation/table.md $runs/evaluation/table.csv $here/
