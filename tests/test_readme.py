@@ -25,9 +25,9 @@ main()
 """What the README asks for: the class in the table, then the command line as it is."""
 
 
-def example(having: str) -> str:
-    """The one block of Python in the README that has this text."""
-    (found,) = [block for block in re.findall(r"```python\n(.*?)```", README, re.DOTALL) if having in block]
+def example(having: str, page: str = README) -> str:
+    """The one block of Python on a page that has this text."""
+    (found,) = [block for block in re.findall(r"```python\n(.*?)```", page, re.DOTALL) if having in block]
     return str(found)
 
 
@@ -85,3 +85,9 @@ def test_every_section_that_a_page_links_to_is_there(page: Path) -> None:
     titles = re.findall(r"^#+ (.*)$", text, re.MULTILINE)
     anchors = {re.sub(r"[^\w\- ]", "", title.lower()).replace(" ", "-") for title in titles}
     assert set(re.findall(r"\]\(#([^)]*)\)", text)) <= anchors
+
+
+def test_the_responses_of_the_docs_have_the_asked_decay() -> None:
+    shape, rt60 = run_python(example("room_responses", (ROOT / "docs" / "simulator.md").read_text())).rsplit(" ", 1)
+    assert shape.startswith("(1, 5, ")
+    assert float(rt60) == pytest.approx(0.4, rel=0.02)
