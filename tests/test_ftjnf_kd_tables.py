@@ -157,7 +157,7 @@ def test_a_missing_seed_is_shown_and_differences_use_the_common_ones(out: Path) 
 def test_what_is_no_student_has_no_seeds_and_no_differences(out: Path) -> None:
     beamformer = cell(out / "table.csv", "", "delay_and_sum")
     assert (beamformer["n_seeds"], beamformer["diff_none"], beamformer["params"]) == ("0", "", "")
-    assert numbers(beamformer, "gain_kept") == pytest.approx([0.25, 0.25, 0.25])
+    assert beamformer["gain_kept"] == ""
     assert cell(out / "table.csv", "", "teacher")["gain_kept"] == ""
     assert cell(out / "table.csv", "tiny", "none", array="line")["gain_kept"] == ""  # its teacher gains nothing
 

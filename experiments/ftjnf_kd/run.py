@@ -64,10 +64,6 @@ DISTILLED = {
 ACROSS = ("lin_joint", "output_joint", "lstm2")
 """For students of fewer microphones: outputs through an adapter, estimates of one reference, similarities."""
 SCHEDULE = [f"phase_epochs=[{EPOCHS},{EPOCHS}]", f"switch_patience={EPOCHS}"]
-BASELINES = (
-    *("delay_and_sum", "superdirective", "mvdr_estimated", "mwf_estimated", "mvdr_oracle", "mwf_oracle"),
-    *("irm_oracle", "wiener_oracle", "psm_oracle", "cirm_oracle"),
-)
 ALL_VIEWS = [
     *("mask_two_step", "lin_two_step", "lstm1_two_step", "lstm2_two_step", "gram_two_step", "output_one_step"),
     "distill.terms.lstm1_cosines={loss: {name: lstm1}}",
@@ -131,8 +127,7 @@ def evaluate_students(array: str, size: str, workers: int) -> None:
     folder = RUNS / array
     runs = {path.name: path for path in sorted(folder.glob(f"{size}_*_s[0-9]"))}
     places = [f"data={HERE / 'data' / array}", f"out={folder / f'evaluation_{size}'}", f"workers={workers}"]
-    arguments = [*places, f"beamformers=[{','.join(BASELINES)}]"]
-    evaluate_runs(f"{array}, {size} students: test scenes", {"teacher": folder / "teacher", **runs}, arguments)
+    evaluate_runs(f"{array}, {size} students: test scenes", {"teacher": folder / "teacher", **runs}, places)
 
 
 def main() -> None:

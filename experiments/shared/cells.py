@@ -9,6 +9,7 @@ import numpy as np
 from shared.comparison import NOISY, TEACHER, Comparison, System
 from shared.scores import Evaluation
 
+from arrayse.evaluation.baselines import BEAMFORMERS
 from arrayse.statistics import Summary, crossed_share, summarise_crossed
 
 MAIN_METRIC = "pesq_wb"
@@ -46,7 +47,7 @@ class Cell:
         snr_db: None for scores that are means over all SNRs.
         score: the mean score.
         differences: to each baseline of the same size and microphones, in pairs of seeds and scenes.
-        gain_kept: (mean - noisy) / (teacher - noisy), a fraction; None where it is not defined.
+        gain_kept: (mean - noisy) / (teacher - noisy), a fraction; None where it is not defined, and for baselines.
     """
 
     system: System
@@ -93,7 +94,7 @@ def _cell(evaluation: Evaluation, comparison: Comparison, system: System, metric
         if system.size and baseline != system and common:
             differences[method] = estimate(values(system, common) - values(baseline, common))
     gain_kept = None
-    if system not in (NOISY, TEACHER) and {NOISY, TEACHER} <= set(evaluation.names):
+    if system.method not in (NOISY.method, TEACHER.method, *BEAMFORMERS) and {NOISY, TEACHER} <= set(evaluation.names):
         noisy, teacher = values(NOISY, [-1]), values(TEACHER, [-1])
         part = values(system, seeds) - noisy
         share = crossed_share(part, np.broadcast_to(teacher - noisy, part.shape), _rng())

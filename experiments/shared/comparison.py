@@ -5,6 +5,8 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
+from arrayse.evaluation.baselines import BEAMFORMERS
+
 STUDENT = re.compile(r"(?P<size>[^_]+)_(?:(?P<n_mics>\d+)mic_)?(?P<method>.+)_s(?P<seed>\d+)")
 
 
@@ -49,7 +51,7 @@ class Comparison:
         if system.size:
             known = system.method in self.methods
             return self.methods.index(system.method) if known else len(self.methods), system.method
-        first = [NOISY.method, "", TEACHER.method, *self.networks]
+        first = [NOISY.method, *BEAMFORMERS, "", TEACHER.method, *self.networks]
         return first.index(system.method if system.method in first else ""), system.method
 
 

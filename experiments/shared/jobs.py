@@ -9,6 +9,7 @@ from rich.console import Console
 
 from arrayse.checkpoint import is_finished
 from arrayse.config import read_config
+from arrayse.evaluation.baselines import BEAMFORMERS
 from arrayse.parallel import run_tasks
 from arrayse.ui import count_bar
 from arrayse.verbs.nets import run_train
@@ -47,7 +48,8 @@ def run_jobs(title: str, jobs: list[Job], workers: int) -> None:
 
 
 def evaluate_runs(title: str, runs: dict[str, Path], arguments: list[str]) -> None:
-    """Scores runs on the test scenes; what is scored already is not scored again."""
-    values = read_config("evaluate", [*arguments, "n_examples=0", "speed=false"])
+    """Scores runs and all baselines on the test scenes; what is scored already is not scored again."""
+    baselines = f"beamformers=[{','.join(BEAMFORMERS)}]"
+    values = read_config("evaluate", [*arguments, baselines, "n_examples=0", "speed=false"])
     with count_bar(Console(), title) as progress:
         run_evaluate(values, runs, progress)

@@ -7,7 +7,8 @@ from shared.comparison import Comparison
 from shared.scores import Evaluation
 from shared.tables import Table, costs, piped, seeds, text
 
-from arrayse.report.text import decibels, metric_style
+from arrayse.evaluation.baselines import BEAMFORMERS
+from arrayse.report.text import MISSING, decibels, metric_style
 
 N_LEFT = 2
 """Columns that say what a row is about: group and system."""
@@ -51,7 +52,7 @@ def check_same_conditions(evaluation: Evaluation, first: Evaluation) -> None:
 
 
 def overview_table(results: Results, comparison: Comparison, snr_db: float | None) -> Table:
-    """A row for each group and system, at an SNR or, with None, of the mean over all SNRs."""
+    """A row for each group and system, at an SNR or, with None, of the mean over all SNRs; for each baseline one."""
     baselines = comparison.baselines
     others = [metric for metric in results[0][0].metrics if metric != MAIN_METRIC]
     columns = [f"{metric_style(metric).title} − {baselines[0]}" for metric in others]
@@ -60,8 +61,12 @@ def overview_table(results: Results, comparison: Comparison, snr_db: float | Non
     for evaluation, cells in results:
         shown = {(cell.system, cell.metric): cell for cell in cells if cell.snr_db == snr_db}
         for system in dict.fromkeys(cell.system for cell in cells):
+            is_baseline = system.method in BEAMFORMERS
+            if is_baseline and evaluation is not results[0][0]:
+                continue  # the same scenes, the same scores
             cell = shown[system, MAIN_METRIC]
-            row = [evaluation.group, f"`{system.method}`", *costs(evaluation, system), seeds(evaluation, system)]
+            group = MISSING if is_baseline else evaluation.group
+            row = [group, f"`{system.method}`", *costs(evaluation, system), seeds(evaluation, system)]
             row.append(text(cell.score, evaluation, cell, metric_style(MAIN_METRIC).digits))
             row += [difference(evaluation, cell, name) for name in baselines]
             row += [difference(evaluation, shown[system, metric], baselines[0]) for metric in others]
