@@ -39,7 +39,7 @@ def conditions(entry: SceneEntry) -> Conditions:
 
     - ``noise``: the kind of interferer that has more than half of the power of all interferers at the reference
       microphone, reverberant; else ``several``. Without an interferer ``diffuse noise alone``.
-    - ``rt60``: measured, between :data:`RT60_EDGES`.
+    - ``rt60``: measured, between :data:`RT60_EDGES`. Measured rooms without a usable decay have none.
     - ``doa``: azimuth of the target seen from the front of the array, to the left positive, in sectors of
       :data:`SECTOR_DEG` degrees; ``moving`` where target or array moves. Measured rooms know no places.
     - ``n_interferers``: how many directional noise sources there are.
@@ -47,7 +47,7 @@ def conditions(entry: SceneEntry) -> Conditions:
     numbers = entry.numbers
     values, reasons = {"noise": prevailing_noise(numbers)}, {}
     rt60 = numbers.get("rt60_measured")
-    if rt60 is not None and math.isfinite(rt60) and rt60 > 0:  # 0: a measured room without a usable decay
+    if rt60 and math.isfinite(rt60):  # none: a measured room without a usable decay; 0 in older datasets
         values["rt60"] = rt60_group(rt60)
     else:
         reasons["rt60"] = "no RT60 was measured"

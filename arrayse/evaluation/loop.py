@@ -32,9 +32,6 @@ ROWS, REQUEST = "rows.jsonl", "request.json"
 SYSTEMS = ("runs", "models", "beamformers", "binaural")
 """Of a request: there may be more of them when an evaluation goes on."""
 
-BEFORE = {"beamformers": [], "source": "dataset", "other_array": False, "binaural": {}}
-"""What evaluations did that were begun before there was a choice."""
-
 
 def evaluate(
     request: Request,
@@ -158,7 +155,7 @@ def _claim(out: Path, request: Request, source: Source) -> None:
     }
     path = out / REQUEST
     if path.is_file():
-        there = BEFORE | read_json(path, "evaluation")
+        there = read_json(path, "evaluation")
         other = [name for name in wanted if not _goes_on(name, there.get(name), wanted[name])]
         if other:
             raise ValueError(
