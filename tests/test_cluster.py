@@ -25,12 +25,12 @@ from tests.test_parallel import (
     begin,
     die_at_three,
     fail_at_three,
-    interrupted,
     n_begun,
     places,
     square,
     threads_and_process,
 )
+from tests.test_parallel_signals import INTERRUPTED, run_script
 
 distributed = pytest.importorskip("distributed", reason="needs the extra: pip install 'arrayse[scale]'")
 
@@ -136,7 +136,7 @@ def test_a_caller_that_stops_cancels_what_is_pending(there: Any, tmp_path: Path)
 
 @pytest.mark.parametrize(("name", "code"), [("SIGTERM", -signal.SIGTERM), ("SIGINT", 130)])
 def test_a_local_cluster_ends_with_its_parent(tmp_path: Path, name: str, code: int) -> None:
-    returned, output = interrupted(tmp_path, name, "0", "local")
+    returned, output = run_script(INTERRUPTED, tmp_path, name, "0", "local")
     assert returned == code
     assert "Traceback" not in output
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import multiprocessing
 import os
 import pickle
@@ -234,62 +233,6 @@ def test_a_caller_that_stops_ends_the_workers_which_clean_up(tmp_path: Path, new
     assert new_children() == []
 
 
-INTERRUPTED = """
-import os, signal, sys, time
-from pathlib import Path
-from arrayse.parallel import run_tasks
-
-HELD = Path(__file__).with_name("held")
-
-def interrupt(task):
-    name, seconds = task
-    if not name:
-        HELD.touch()
-    while name and not HELD.exists():
-        time.sleep(0.01)
-    if name == "SIGINT":
-        os.killpg(0, signal.SIGINT)  # Ctrl-C reaches all processes
-    elif name:
-        os.kill(os.getppid(), signal.Signals[name])
-    time.sleep(seconds)
-
-if __name__ == "__main__":
-    name, seconds, *cluster = sys.argv[1:]
-    try:
-        list(run_tasks(interrupt, [("", int(seconds)), (name, int(seconds))], 2, *cluster))
-        time.sleep(3600)
-    except KeyboardInterrupt:
-        sys.exit(130)
-"""
-
-
-def interrupted(folder: Path, *arguments: str) -> tuple[int, str]:
-    """Exit code and output of a run that got a signal; its workers hold our pipe, so it ends when all are gone."""
-    script = folder / "main.py"
-    script.write_text(INTERRUPTED)
-    process = subprocess.Popen(
-        [sys.executable, str(script), *arguments],
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        env={**os.environ, "PYTHONPATH": str(ROOT)},
-        start_new_session=True,
-        text=True,
-    )
-    try:
-        output, _ = process.communicate(timeout=600)  # far more than is needed: only a worker that stays reaches it
-    finally:
-        with contextlib.suppress(ProcessLookupError):
-            os.killpg(process.pid, signal.SIGKILL)
-    return process.returncode, output
-
-
 def test_a_worker_leaves_ctrl_c_to_its_parent(tmp_path: Path) -> None:
     assert sorted(run_tasks(interrupted_at_three, places(tmp_path), 2)) == list(range(6))
     assert n_begun(tmp_path, 3) == 1
-
-
-@pytest.mark.parametrize(
-    ("name", "code"), [("SIGKILL", -signal.SIGKILL), ("SIGTERM", -signal.SIGTERM), ("SIGINT", 130)]
-)
-def test_busy_workers_end_with_their_parent(tmp_path: Path, name: str, code: int) -> None:
-    assert interrupted(tmp_path, name, "3600") == (code, "")
