@@ -35,9 +35,14 @@ class SceneEntry:
         return str(self.numbers["id"])
 
     @property
+    def file_name(self) -> str:
+        """Of the stems; a manifest names no other folder."""
+        return os.path.basename(self.numbers["file"])
+
+    @property
     def path(self) -> Path:
         """The file with the stems."""
-        return self.folder / Path(self.numbers["file"]).name
+        return self.folder / self.file_name
 
     @property
     def converter(self) -> Converter:
@@ -62,7 +67,8 @@ class StoredEntry(SceneEntry):
     """
 
     def __init__(self, folder: Path, offset: int, name: str, file: str) -> None:
-        vars(self).update(folder=folder, offset=offset, name=name, file=file)  # a frozen class is set no other way
+        stems = os.path.basename(file)
+        vars(self).update(folder=folder, offset=offset, name=name, stems=stems)  # a frozen class is set no other way
 
     @property
     def numbers(self) -> dict[str, Any]:
@@ -78,9 +84,9 @@ class StoredEntry(SceneEntry):
         return str(vars(self)["name"])
 
     @property
-    def path(self) -> Path:
+    def file_name(self) -> str:
         """See :class:`SceneEntry`."""
-        return self.folder / Path(vars(self)["file"]).name
+        return str(vars(self)["stems"])
 
 
 def scan_manifest(shard: Path) -> Iterator[StoredEntry]:
@@ -113,7 +119,7 @@ def lost_files(entries: list[StoredEntry]) -> Iterator[Path]:
         if entry.folder not in there:
             with os.scandir(entry.folder) as found:
                 there[entry.folder] = {item.name for item in found if item.is_file()}
-        if entry.path.name not in there[entry.folder]:
+        if entry.file_name not in there[entry.folder]:
             yield entry.path
 
 
