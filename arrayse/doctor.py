@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib
 import importlib.util
 import io
+import re
 import shutil
 from dataclasses import dataclass
 from pathlib import Path
@@ -42,6 +43,18 @@ EXTRAS = {
     "dev": (("pytest", "hypothesis"), "the tests"),
 }
 """For each extra of the package modules that it brings, and what these are good for."""
+
+
+def installable(told: str) -> str:
+    """A text in which ``pip install 'arrayse[…]'`` installs an extra of this very package.
+
+    In a checkout, where no index may know the package, the extra comes from the checkout.
+    """
+    root = Path(__file__).resolve().parents[1]
+    if not (root / "pyproject.toml").is_file():
+        return told
+    place = "." if root == Path.cwd() else str(root)
+    return re.sub(r"pip install 'arrayse(\[\w+\])'", lambda found: f"pip install -e '{place}{found[1]}'", told)
 
 
 @dataclass(frozen=True)
@@ -115,6 +128,6 @@ def _extras() -> list[Finding]:
     findings = []
     for extra, (modules, brings) in EXTRAS.items():
         there = all(importlib.util.find_spec(module) is not None for module in modules)
-        found = brings if there else f"absent: pip install 'arrayse[{extra}]' brings {brings}"
+        found = brings if there else installable(f"absent: pip install 'arrayse[{extra}]' brings {brings}")
         findings.append(Finding(f"extra {extra}", found, True if there else None))
     return findings

@@ -6,6 +6,8 @@ from dataclasses import dataclass
 
 from arrayse.data import Item, SceneReader, item_key
 from arrayse.manifest import SceneEntry
+from arrayse.mixture import Dataset
+from simulate.description import stored_recipe
 from simulate.render import render
 from simulate.scene import World, draw_scene
 
@@ -39,3 +41,8 @@ class FreshReader(SceneReader):
         cut = slice(start, start + n_samples)
         key = item_key(f"{entry.id}-{draw}", start, n_samples, snr_db)
         return Item(mixture.noisy[:, cut], mixture.target[:, cut], snr_db, key)
+
+
+def fresh_samples(dataset: Dataset) -> int:
+    """Length of the scenes that the recipe of a dataset gives."""
+    return round(stored_recipe(dataset.folder).seconds * dataset.sample_rate)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -11,6 +12,7 @@ from torch import nn
 from arrayse.config import ConfigError
 from arrayse.config.places import placed_in_term
 from arrayse.files import one_line
+from arrayse.fresh import fresh_samples
 from arrayse.kd import CachedViews, Distillation, Teacher, Term
 from arrayse.kd.term import OUTPUTS
 from arrayse.losses import LOSSES
@@ -56,11 +58,12 @@ def distillation_plan(values: Values, student: Enhancer, dataset: Dataset, setti
 
     Raises:
         ValueError: what :func:`arrayse.teachers.load_teachers` refuses; weights that leave nothing to minimise; another
-            number of ``phase_epochs`` than the schedule has phases.
+            number of ``phase_epochs`` than the schedule has phases; no stored training scenes and no ``fresh`` ones.
     """
     teachers = load_teachers(values, student, dataset, settings)
     section, loss, epochs = values["distill"], _loss(values), values["phase_epochs"]
-    shortest = min(entry.n_samples for entry in dataset.entries("train"))
+    fresh = values["fresh"] > 0
+    shortest = fresh_samples(dataset) if fresh else min(entry.n_samples for entry in dataset.entries("train"))
     _try_terms(student, loss, teachers, settings, shortest, section["terms"])
     try:
         alone, both = (Distillation(student, loss, teachers, a) for a in (0.0, section["supervised_weight"]))
@@ -117,11 +120,16 @@ def _try_terms(
         seen = live(batch, teacher.wanted())
         for term in teacher.terms:
             one = Teacher(teacher.name, lambda batch, wanted, seen=seen: seen, [term])
-            key = term.name if term.name in sections else term.name.removeprefix(f"{teacher.name}_")
+            key = key_of(term, teacher, sections)
             try:
                 _try_term(Distillation(student, loss, [one], 0.0).eval(), term, batch)
             except ValueError as error:
                 raise ConfigError(placed_in_term(str(error), key, sections[key])) from None
+
+
+def key_of(term: Term, teacher: Teacher, sections: Collection[str]) -> str:
+    """What a term is called in the config: of several teachers each has one, with its own name before that."""
+    return term.name if term.name in sections else term.name.removeprefix(f"{teacher.name}_")
 
 
 def _try_term(objective: Distillation, term: Term, batch: Batch) -> None:

@@ -15,6 +15,7 @@ from arrayse.evaluation.lineup import check_fits
 from arrayse.files import check_free_space, sha256_of
 from arrayse.kd import CachedViews, LiveViews, Teacher, Term, build_term, check_compatible, check_coverage
 from arrayse.kd.cache import Origin, ViewCache
+from arrayse.kd.methods import method_of
 from arrayse.mixture import Dataset
 from arrayse.models import Enhancer
 from arrayse.sizes import bytes_in_words
@@ -22,6 +23,9 @@ from arrayse.training.loop import FitSettings, precision_name
 from arrayse.training.processes import Processes
 
 Values = dict[str, Any]
+
+ON_WAVES = ("output_l2", "dfkd_one_step", "dispatch_l2")
+"""Some of the named configs with losses on estimated waves, which every network leaves."""
 
 
 def load_teachers(values: Values, student: Enhancer, dataset: Dataset, settings: FitSettings) -> list[Teacher]:
@@ -136,8 +140,15 @@ def _term(prefix: str, name: str, section: Values, student: Enhancer, teacher: E
     try:
         return build_term(prefix + name, section["loss"], section["weight"], pairs, student, teacher)
     except ValueError as error:
-        told = str(error).removeprefix(f"{prefix}{name} ")
-        raise ConfigError(placed_in_term(told, name, section)) from None
+        told = placed_in_term(str(error).removeprefix(f"{prefix}{name} "), name, section)
+        raise ConfigError(told + _hint(section, student, teacher)) from None
+
+
+def _hint(section: Values, student: Enhancer, teacher: Enhancer) -> str:
+    """What else can be taught, where a loss by itself looks at features that one of the networks does not have."""
+    usual = [] if section["pairs"] else method_of(section["loss"]).default_pairs(section["loss"])
+    lost = [each for each in usual if each[0] not in student.tap_channels or each[1] not in teacher.tap_channels]
+    return f": losses on waves compare any two networks: {', '.join(ON_WAVES)}" if lost else ""
 
 
 def _check_items(teacher: Teacher, term: Term, n_items: int) -> None:

@@ -1,9 +1,11 @@
-"""Progress bars for people."""
+"""How far long work has come, for people: bars on a terminal, elsewhere a plain line now and then."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from datetime import timedelta
+from time import monotonic
 
 from rich.console import Console
 from rich.progress import (
@@ -18,10 +20,19 @@ from rich.progress import (
 
 from arrayse.training.loop import ProgressCallback
 
+LINE_SECONDS = 30.0
+"""Between two plain lines, at least."""
+
 
 @contextmanager
 def count_bar(console: Console, title: str, transient: bool = False) -> Iterator[Callable[[int, int], None]]:
-    """A bar for (done, total) that appears with the first call and ends when all is done; a transient one vanishes."""
+    """A bar for (done, total) that appears with the first call and ends when all is done; a transient one vanishes.
+
+    Where the console cannot show one there are plain lines on stderr, the last one when all is done, unless transient.
+    """
+    if not console.is_interactive:
+        yield _plain_count(console, title, transient)
+        return
     bars = _bars(console, transient)
     task = bars.add_task(title, total=None)
 
@@ -39,19 +50,24 @@ def count_bar(console: Console, title: str, transient: bool = False) -> Iterator
 
 @contextmanager
 def training_bars(console: Console) -> Iterator[ProgressCallback]:
-    """A bar for the running epoch and one for its validation; a line for each epoch that is done."""
+    """A bar for the running epoch and one for its validation; a line for each epoch that is done.
+
+    Where the console cannot show bars there are plain lines on stderr instead.
+    """
+    if not console.is_interactive:
+        yield _plain_training(console)
+        return
     with _bars(console) as bars:
         tasks: dict[str, TaskID] = {}
 
         def progress(title: str, done: int, total: int, numbers: dict[str, float]) -> None:
             if title not in tasks:
                 tasks[title] = bars.add_task(title, total=total)
-            told = "  ".join(f"{name} {value:.4g}" for name, value in numbers.items())
-            bars.update(tasks[title], completed=done, total=total, description=f"{title}  {told}".rstrip())
+            bars.update(tasks[title], completed=done, total=total, description=_told(title, numbers))
             if done == total and (title == "validation" or len(numbers) > 1):
                 bars.remove_task(tasks.pop(title))
-            if len(numbers) > 1:  # the epoch is done and validated
-                bars.console.print(f"{title}  {told}", highlight=False, soft_wrap=True)
+            if len(numbers) > 1:
+                _print_epoch(console, title, numbers)
 
         yield progress
 
@@ -65,3 +81,54 @@ def _bars(console: Console, transient: bool = False) -> Progress:
         TimeRemainingColumn(),
     )
     return Progress(*columns, console=console, transient=transient)
+
+
+class _Lines:
+    """Lines on stderr, not more often than people want to read; none where the console is quiet."""
+
+    def __init__(self, console: Console) -> None:
+        self.console = Console(stderr=True, quiet=console.quiet)
+        self.last = monotonic()
+
+    def tell(self, line: str, at_once: bool = False) -> None:
+        if at_once or monotonic() - self.last >= LINE_SECONDS:
+            self.last = monotonic()
+            self.console.print(line, highlight=False, soft_wrap=True, markup=False)
+
+
+def _plain_count(console: Console, title: str, transient: bool) -> Callable[[int, int], None]:
+    lines, begun = _Lines(console), dict[str, float]()
+
+    def progress(done: int, total: int) -> None:
+        begun.setdefault("done", done)  # by an earlier run
+        seconds = monotonic() - begun.setdefault("at", monotonic())
+        made, missing = done - begun["done"], total - done
+        left = f", about {_clock(seconds * missing / made)} left" if made > 0 and missing > 0 else ""
+        lines.tell(f"{title}: {done} of {total} after {_clock(seconds)}{left}", done >= total and not transient)
+
+    return progress
+
+
+def _plain_training(console: Console) -> ProgressCallback:
+    lines = _Lines(console)
+
+    def progress(title: str, done: int, total: int, numbers: dict[str, float]) -> None:
+        if len(numbers) > 1:
+            _print_epoch(console, title, numbers)
+        else:
+            lines.tell(_told(f"{title}: {done} of {total}", numbers))
+
+    return progress
+
+
+def _print_epoch(console: Console, title: str, numbers: dict[str, float]) -> None:
+    """An epoch that is done and validated; the only call with several numbers."""
+    console.print(_told(title, numbers), highlight=False, soft_wrap=True)
+
+
+def _told(title: str, numbers: dict[str, float]) -> str:
+    return "  ".join([title, *(f"{name} {value:.4g}" for name, value in numbers.items())])
+
+
+def _clock(seconds: float) -> str:
+    return str(timedelta(seconds=round(seconds)))

@@ -203,6 +203,15 @@ def _plain_parts(folder: Path, there: dict[str, Any]) -> tuple[Recipe, ArrayGeom
         raise ValueError(f"{path}: expected the description of a dataset, got {error!r}") from None
 
 
+def stored_recipe(folder: Path) -> Recipe:
+    """The recipe of a dataset; corpora are not looked at.
+
+    Raises:
+        ValueError: no dataset there, or keys that are missing or wrong.
+    """
+    return _plain_parts(folder, read_description(folder))[0]
+
+
 def _corpus(plain: dict[str, Any]) -> Corpus:
     splits = {
         split: [CorpusFile(**file | {"path": Path(file["path"])}) for file in files]

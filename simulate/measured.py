@@ -182,7 +182,7 @@ def measured_responses(picks: list[dict[str, str]], channels: list[int], sample_
 
     The direct path is all until ``DIRECT_SECONDS`` after the arrival at the last microphone, one window for all of
     them: the array should not measure more than a few decimetres. ``rt60`` is the mean T30 of what follows the direct
-    path, without sources whose decay is hidden by noise; 0 if there is none to be followed, as without reverberation.
+    path, without sources whose decay is hidden by noise; None if there is none, as without reverberation.
 
     Args:
         picks: of :func:`draw_positions`.
@@ -198,14 +198,14 @@ def measured_responses(picks: list[dict[str, str]], channels: list[int], sample_
         full[number, :, : piece.shape[-1]] = piece
         direct[number, :, : piece.shape[-1]] = window * piece
     gain = 1 / np.sqrt(np.mean(np.sum(direct[0] ** 2, axis=-1)))
-    decays = [rt60 for _, _, rt60 in pieces if rt60 > 0]
+    decays = [rt60 for _, _, rt60 in pieces if rt60 is not None]
     full, direct = ((gain * part).astype(np.float32) for part in (full, direct))
-    rt60 = float(np.mean(decays)) if decays else 0.0
+    rt60 = float(np.mean(decays)) if decays else None
     return RoomResponse(full, direct, rt60, engine="measured", lead=round(LEAD_SECONDS * sample_rate))
 
 
-def _take_apart(path: Path, channels: list[int], sample_rate: int) -> tuple[np.ndarray, np.ndarray, float]:
-    """The response (n_mics, n_taps), the first arrival after its lead; the window of its direct path; T30 or 0."""
+def _take_apart(path: Path, channels: list[int], sample_rate: int) -> tuple[np.ndarray, np.ndarray, float | None]:
+    """The response (n_mics, n_taps), the first arrival after its lead; the window of its direct path; T30 or None."""
     wave = _read_response(path, channels, sample_rate)
     heard = scipy.signal.sosfilt(scipy.signal.butter(2, LOWEST_HZ, "high", fs=sample_rate, output="sos"), wave)
     arrivals = [_arrival(mic, f"{path} channel {channel}") for channel, mic in zip(channels, heard, strict=True)]
@@ -260,15 +260,15 @@ def _useful_length(late: np.ndarray, sample_rate: int) -> int:
     return int(faint.argmax()) if faint.any() else len(decay)
 
 
-def _late_t30(late: np.ndarray, sample_rate: int) -> float:
-    """T30 in seconds of a decay, given as power (n_taps,); the line ends earlier near noise. 0: there is no line."""
+def _late_t30(late: np.ndarray, sample_rate: int) -> float | None:
+    """T30 in seconds of a decay, given as power (n_taps,); the line ends earlier near noise. None: there is no line."""
     decay, after = _decay(late, sample_rate)
     if after == 0:
-        return 0.0
+        return None
     lowest = max(10**-3.5, after * 10 ** (FIT_DB[1] / 10))
     start, stop = (int(np.argmax(decay <= level)) for level in (10**-0.5, lowest))
     if lowest > 10 ** (-LEAST_DECAY_DB / 10) or stop - start < 2:
-        return 0.0
+        return None
     return float(-60 / np.polyfit(np.arange(start, stop) / sample_rate, 10 * np.log10(decay[start:stop]), 1)[0])
 
 

@@ -21,14 +21,14 @@ class RoomResponse:
         full: (n_sources, n_mics, lead + n_taps) float32, direct path and reflections.
         direct: same shape, the direct path alone: amplitude 1/distance, delay distance/c.
         rt60: measured T30 in seconds: mean over the sources at the first microphone, without those whose
-            direct path hides the decay.
+            direct path hides the decay; None: there was none to be measured.
         engine: name and version.
         lead: the sample that is the moment of emission.
     """
 
     full: np.ndarray
     direct: np.ndarray
-    rt60: float
+    rt60: float | None
     engine: str
     lead: int = LEAD
 

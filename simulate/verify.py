@@ -75,8 +75,8 @@ def verify(
     for n_scenes, found, told in run_tasks(check_shard, checks, workers):
         findings, numbers, done = findings + found, numbers + told, done + n_scenes
         progress(done, total)
-    names = numbers[0] if numbers else {}
-    columns = {name: np.array([row[name] for row in numbers]) for name in names}
+    names = dict.fromkeys(name for row in numbers for name in row)
+    columns = {name: np.array([row[name] for row in numbers if name in row]) for name in names}
     ranges = {name: (float(c.min()), float(c.mean()), float(c.max())) for name, c in columns.items()}
     return sorted(findings, key=lambda finding: str(finding.folder)), Statistics(len(numbers), ranges)
 
@@ -231,10 +231,13 @@ def _told(error: Exception) -> str:
 
 
 def _statistics(entry: SceneEntry) -> dict[str, float]:
+    """Numbers of a scene; of one whose RT60 is not known none of it, and nothing asked of one in a measured room."""
     numbers = entry.numbers
     told = {"seconds": entry.n_samples / numbers["sample_rate"], "SNR (dB)": numbers["snr_db_measured"]}
-    told["RT60 (s)"] = numbers["rt60_measured"]
-    asked = numbers["place"]["rt60"] if numbers["place"] is not None else numbers["rt60_measured"]
-    told["RT60 measured / asked"] = numbers["rt60_measured"] / asked if asked else 1.0
     told["sources"] = len(numbers["source_levels_db"])
+    rt60 = numbers["rt60_measured"]
+    if rt60:  # measured rooms without a usable decay have none; 0 in older datasets
+        told["RT60 (s)"] = rt60
+        if numbers["place"] is not None:
+            told["RT60 measured / asked"] = rt60 / numbers["place"]["rt60"]
     return told

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 from pathlib import Path
 
@@ -67,9 +68,32 @@ def test_the_command_needs_no_more_than_a_run_a_config_and_a_teacher(
 ) -> None:
     arguments = ["balance", str(folder / "student"), "lin_one_step", "dfkd_one_step", f"teacher={folder / 'teacher'}"]
     assert arrayse(monkeypatch, *arguments) == 0
-    lines = capsys.readouterr().out.split()
-    assert [line.split("=")[0] for line in lines] == ["distill.terms.lin.weight", "distill.terms.dfkd.weight"]
-    assert all(float(line.split("=")[1]) > 0 for line in lines)
+    told = [re.fullmatch(r"(.*)=(\S+)  \(now (\S+)\)", line) for line in capsys.readouterr().out.splitlines()]
+    found = [line.groups() for line in told if line]
+    assert [key for key, *_ in found] == ["distill.terms.lin.weight", "distill.terms.dfkd.weight"]
+    assert all(float(weight) > 0 for _, weight, _ in found)
+    values = read_student(folder / "student", arguments[2:] + [f"{key}={weight}" for key, weight, _ in found])
+    weights = [term["weight"] for term in values["distill"]["terms"].values()]  # they are keys
+    assert weights == [float(weight) for _, weight, _ in found]
+    before = read_student(folder / "student", arguments[2:])["distill"]["terms"].values()
+    assert [float(now) for *_, now in found] == [term["weight"] for term in before]
+
+
+def test_several_teachers_share_a_weight_by_the_sum_of_their_gradients(folder: Path) -> None:
+    """The same teacher twice halves the weight of the term, half the weight of a teacher doubles it."""
+    teacher, calls = folder / "teacher", list[tuple[int, int]]()
+
+    def weights(*teachers: str) -> dict[str, float]:
+        told = ", ".join(f"{name}: {{run: {teacher}, {more}}}" for name, more in zip("ab", teachers, strict=False))
+        values = read_student(folder / "student", ["lin_one_step", f"teachers={{{told}}}"])
+        return balanced_weights(values, folder / "student", lambda *call: calls.append(call))
+
+    one = weights("weight: 1")
+    assert list(one) == ["lin"]
+    assert calls == [(0, 3), (1, 3), (2, 3), (3, 3)]
+    assert weights("weight: 1", "weight: 1")["lin"] == pytest.approx(one["lin"] / 2, rel=0.06)
+    assert weights("weight: 0.5")["lin"] == pytest.approx(one["lin"] * 2, rel=0.06)
+    assert weights("snr_db: [-5, 2]", "snr_db: [2, 15]")["lin"] == pytest.approx(one["lin"], rel=0.06)
 
 
 def test_what_has_no_balance_is_told_by_name(

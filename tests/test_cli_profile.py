@@ -104,8 +104,7 @@ def test_what_cannot_be_profiled_is_told_by_name(
     monkeypatch.chdir(tmp_path)
     for expected, arguments in [
         (
-            "error config: expected a run folder, a YAML file or a named config, got dcrn: did you mean model/dccrn? "
-            "configs/model has conv_tasnet, ",
+            "error config: expected a run folder, a YAML file or a named config, got dcrn: did you mean model/dccrn?",
             ["dcrn"],
         ),
         ("or one of conv_tasnet, ", ["simulate/office"]),

@@ -133,14 +133,16 @@ def test_what_cannot_be_streamed_is_told(
     write_audio(folder / "mono.wav", noise(99)[0], RATE)
     write_audio(folder / "silent.wav", 0 * noise(99), RATE)
     soundfile.write(folder / "empty.wav", noise(0).T, RATE)
+    soundfile.write(folder / "nan.wav", np.nan * noise(99).T, RATE, subtype="FLOAT")
     (folder / "cut.wav").write_bytes(recording.read_bytes()[:5000])
     (folder / "text.wav").write_text("no audio")
     both_ways = saved("ft_jnf both ways", folder / "both_ways")
     before = sorted(folder.rglob("*"))
     for expected, arguments in [
         ("rate.wav: expected 16000 Hz, got 8000 Hz", [run, "rate.wav", "out.wav"]),
-        ("mono.wav: expected 5 channels, those of the array, got 1", [run, "mono.wav", "out.wav"]),
+        ("mono.wav: expected 5 channels for the array circular, got 1", [run, "mono.wav", "out.wav"]),
         ("silent.wav: expected sound, got silence", [run, "silent.wav", "out.wav"]),
+        ("nan.wav: expected sound, got silence", [run, "nan.wav", "out.wav"]),
         ("empty.wav: expected audio, got no samples", [run, "empty.wav", "out.wav"]),
         ("cut.wav: expected 30010 bytes of samples, got ", [run, "cut.wav", "out.wav"]),
         ("text.wav: expected an audio file, got ", [run, "text.wav", "out.wav"]),
@@ -252,7 +254,7 @@ def test_what_cannot_go_live_is_told(
     for expected, arguments in [
         ("input: expected one of 0 Built-in Microphone (2 channels), 2 USB Array", ["input=foo"]),
         ("output: expected one of 1 Speaker (2 channels), 2 USB Array (1 channels)", ["output=foo"]),
-        ("input: Built-in Microphone: expected 5 channels, those of the array, got 2", []),
+        ("input: Built-in Microphone: expected 5 channels for the array circular, got 2", []),
         ("at 16000 Hz, got Invalid sample rate", ["input=2"]),
         ("secnds: expected a known key, got an unknown one: did you mean seconds?", ["secnds=3"]),
         ("seconds: expected a value greater than 0, got 0", ["seconds=0"]),

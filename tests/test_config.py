@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from arrayse.config import ConfigError, check_values, find_config, read_array, read_config, write_config
+from arrayse.config import ConfigError, check_values, read_config, write_config
 from arrayse.losses import LOSSES
 from arrayse.models import NETS
 from arrayse.models.ft_jnf import FTJNF
@@ -101,27 +101,6 @@ def test_yaml_tags_run_nothing(tmp_path: Path) -> None:
     assert not marker.exists()
 
 
-@pytest.mark.parametrize(
-    ("group", "name", "hint"),
-    [
-        ("train", "teecher", "did you mean train/teacher? configs/train has quickstart_student, quickstart_teacher, s"),
-        ("simulate", "quikstart", "did you mean simulate/quickstart? configs/simulate has babble, "),
-        ("distill", "studnt", "did you mean train/student? configs/train has quickstart_student, "),
-        ("train", "modell/dccrm", "did you mean model/dccrn? configs/model has conv_tasnet, "),
-        ("train", "configs/model/dccrm.yaml", "did you mean model/dccrn? configs/model has conv_tasnet, "),
-        ("train", "zzz", "configs/train has quickstart_student, "),
-        ("train", "", "configs/train has quickstart_student, "),
-        ("train", "runs/studnet", "no such file"),
-        ("report", "zzz", "no such file"),
-    ],
-)
-def test_a_missing_config_names_the_nearest_and_its_group(group: str, name: str, hint: str) -> None:
-    with pytest.raises(ConfigError) as error:
-        find_config(name, group, "a run or a config")
-    (line,) = lines(error)
-    assert line.startswith(f"config: expected a run or a config, got {name}: {hint}")
-
-
 def test_what_only_the_class_sees_is_told_with_the_rest() -> None:
     with pytest.raises(ConfigError) as error:
         read_config("train", [*TRAIN, "stft.hop_length=100", "fit.snr_db=[3,1]", "epochs=0", "phase_epochs=[]"])
@@ -165,53 +144,10 @@ def test_lists_hold_every_value_once() -> None:
         read_config("evaluate", ["data=d", "out=o", "snr_db=[0,0]"])
 
 
-@pytest.mark.parametrize("name", ["teacher", "train/teacher", "configs/train/teacher.yaml", "train/teacher.yaml"])
-def test_named_configs_are_found_from_any_folder(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.chdir(tmp_path)
-    assert find_config(name, "train").name == "teacher.yaml"
-
-
-def test_a_broken_yaml_file_is_named(tmp_path: Path) -> None:
-    (tmp_path / "x.yaml").write_text("a: [1\n")
-    with pytest.raises(ConfigError, match=r"x\.yaml: expected a YAML mapping"):
-        read_config("train", [str(tmp_path / "x.yaml")])
-
-
 def test_a_resolved_config_reads_back_the_same(tmp_path: Path) -> None:
     values = read_config("distill", ["student", "fused_two_step", "data=d", "out=o", "teacher=t"])
     write_config(tmp_path / "c.yaml", values)
     assert read_config("distill", [str(tmp_path / "c.yaml")]) == values
-
-
-def test_arrays() -> None:
-    assert read_array("circular").n_mics == 5
-    ring = read_array({"preset": "circular", "n_mics": 7, "mics": [6, 2], "ref_mic": 2})
-    assert (ring.n_mics, ring.ref_mic) == (2, 1)
-    assert read_array({"positions": [[0, 0, 0], [0, 0.02, 0]], "ref_mic": 1, "name": "mine"}).ref_mic == 1
-
-
-@pytest.mark.parametrize(
-    ("array", "message"),
-    [
-        ({"preset": "circlar"}, "did you mean circular"),
-        ({"preset": ["circular"]}, "array.preset: expected one of"),
-        ({"positons": [[0, 0, 0]]}, "is positons meant to be one"),
-        ({"preset": "circular", "radios": 1}, "array.radios: .* did you mean radius"),
-        ({"preset": "phone", "n_mics": 5}, "expected 2 or 3"),
-        (
-            {"preset": "circular", "ref_mic": 3, "mics": [0, 1]},
-            r"array.ref_mic: expected one of the mics .*, got 3",
-        ),
-        ({"positions": [[0, 0], [1, 1]]}, "rows of 3 numbers"),
-        ({"positions": [[0, 0, 0], [12, 0, 0]]}, "millimetres"),
-        ({"positions": [[0, 0, 0], [0, 0, 0]]}, "same place"),
-        ({"positions": [[0, 0, "a"]]}, "array.positions.0.2"),
-        ({}, "expected positions or preset, got an empty file"),
-    ],
-)
-def test_bad_arrays(array: dict[str, object], message: str) -> None:
-    with pytest.raises(ConfigError, match=message):
-        read_array(array)
 
 
 def nested(inner: st.SearchStrategy[object]) -> st.SearchStrategy[object]:

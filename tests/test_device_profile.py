@@ -80,10 +80,11 @@ def short(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.usefixtures("short")
-def test_a_network_is_timed_by_torch_and_by_onnx(tmp_path: Path) -> None:
+@pytest.mark.parametrize(("kind", "n_rows", "n_units"), [("ft_jnf", 33, 4), ("ft_jnf folded", 9, 8)])
+def test_a_network_is_timed_by_torch_and_by_onnx(kind: str, n_rows: int, n_units: int, tmp_path: Path) -> None:
     from arrayse.export.build import export
 
-    net = network("ft_jnf", [2, 0], 0)
+    net = network(kind, [2, 0], 0)
     export(net, tmp_path / "mine.onnx", "wave", run="abc")
     got = device_profile("tiny", net, 3, tmp_path / "mine.onnx", "abc")
     assert list(got.times) == [TORCH, ONNX, INT8, WAVE, "mine.onnx", ALONE]
@@ -91,14 +92,25 @@ def test_a_network_is_timed_by_torch_and_by_onnx(tmp_path: Path) -> None:
     assert (got.missing, got.budget_ms, got.block_samples, got.n_blocks) == ({}, 1.0, 16, 3)
     assert got.weight_bytes[TORCH] == 4 * got.cost.parameters == 4 * sum(p.numel() for p in net.parameters())
     assert got.weight_bytes[INT8] < got.weight_bytes[ONNX]
-    kept, begun, level, lstm = 2 * 32, 32, 2, 2 * 33 * 4
+    kept, begun, level, lstm = 2 * 32, 32, 2, 2 * n_rows * n_units
     assert got.state_bytes == 4 * (kept + begun + level + lstm)
     assert got.overhead is not None
     assert got.overhead < 1
-    assert torch.get_num_threads() >= 1
     for run in (None, "xyz"):
         with pytest.raises(ValueError, match=r"onnx: expected a file of this run, got .*mine\.onnx, made from another"):
             device_profile("tiny", net, 3, tmp_path / "mine.onnx", run)
+
+
+def test_threads_are_as_before(monkeypatch: pytest.MonkeyPatch) -> None:
+    before, during = torch.get_num_threads(), list[int]()
+    torch.set_num_threads(3)
+    try:
+        monkeypatch.setattr("arrayse.profile.device.measure", lambda *_: during.append(torch.get_num_threads()) or {})
+        monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
+        device_profile("tiny", network("ft_jnf"), 1)
+        assert (during, torch.get_num_threads()) == ([1], 3)
+    finally:
+        torch.set_num_threads(before)
 
 
 @pytest.mark.usefixtures("short")

@@ -30,9 +30,21 @@ def test_every_needed_package_is_looked_at() -> None:
 
 def test_a_missing_extra_says_how_to_get_it(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(doctor, "EXTRAS", {"demo": (("pytest", "no_such_module"), "voices")})
+    monkeypatch.chdir(Path(__file__).parents[1])
     (finding,) = [finding for finding in doctor.examine() if finding.what == "extra demo"]
     assert finding.ok is None
-    assert "pip install 'arrayse[demo]' brings voices" in finding.found
+    assert "absent: pip install -e '.[demo]' brings voices" in finding.found
+
+
+def test_an_extra_comes_from_where_the_package_lies(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    told = "absent: pip install 'arrayse[sofa]' brings heads, pip install arrayse does not"
+    package = tmp_path / "arrayse" / "doctor.py"
+    monkeypatch.setattr(doctor, "__file__", str(package))
+    assert doctor.installable(told) == told  # a wheel
+    (tmp_path / "pyproject.toml").touch()
+    assert doctor.installable(told) == told.replace("'arrayse[sofa]'", f"-e '{tmp_path}[sofa]'")
+    monkeypatch.chdir(tmp_path)
+    assert doctor.installable(told) == told.replace("'arrayse[sofa]'", "-e '.[sofa]'")
 
 
 def test_a_missing_package_is_bad(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -102,7 +102,7 @@ def test_the_published_form_hears_the_future_and_says_so() -> None:
     changed[..., 29] += 5.0
     assert (masks(net, changed)[..., 0] - masks(net, features)[..., 0]).abs().max() > 1e-5
     assert (net.causal, net.lookahead_frames) == (False, 0)
-    with pytest.raises(ValueError, match="step: expected a causal network, got one that normalises"):
+    with pytest.raises(ValueError, match="step: expected a causal network, got one that needs the whole utterance"):
         net.step(features, net.initial_state(2, N_FREQS, CPU))
 
 

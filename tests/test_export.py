@@ -31,8 +31,13 @@ CASES = [
     *[(kind, "wave", [1]) for kind in ("ft_jnf", "conv_tasnet causal")],
 ]
 
+ASYMMETRIC = {"n_fft": 64, "hop_length": 8, "window": "asymmetric", "synthesis_length": 16}
 VARIANTS: dict[str, dict[str, Any]] = {
-    "asymmetric window": {"stft": {"n_fft": 64, "hop_length": 8, "window": "asymmetric", "synthesis_length": 16}},
+    "asymmetric window": {"stft": ASYMMETRIC},
+    "several masks, folded, asymmetric window": {
+        "net": {**NETWORKS["ft_jnf folded"], "preset": "metzger"},
+        "stft": ASYMMETRIC,
+    },
     "window as long as the transform": {"stft": {"n_fft": 32, "hop_length": 16, "window": "hann"}},
     "no norm": {"features": {"norm": "none"}},
     "mask of parts": {"net": {**NETWORKS["dccrn"], "mask": "R"}},
@@ -64,8 +69,9 @@ def test_a_file_computes_what_its_network_computes(kind: str, form: Any, mics: l
     net = network(kind, mics, 1)
     assert largest(export(net, tmp_path / "a.onnx", form)) < 1e-5
     file, torch_one = OnnxBackend(tmp_path / "a.onnx"), TorchBackend(net)
-    for name in ("sample_rate", "mics", "n_array_mics", "block_samples", "delay_samples"):
+    for name in ("sample_rate", "mics", "block_samples", "delay_samples"):
         assert getattr(file, name) == getattr(torch_one, name)
+    assert file.geometry.to_dict() == net.geometry.to_dict()
     assert file.latency_samples == net.latency_samples
 
 
@@ -76,8 +82,9 @@ def test_so_do_files_of_networks_with_other_parts(name: str, form: Any, tmp_path
     assert largest(export(varied(name), tmp_path / "a.onnx", form)) < 1e-5
 
 
-def test_streams_of_four_lengths_are_compared(tmp_path: Path) -> None:
-    exported = export(network("ft_jnf"), tmp_path / "a.onnx", "frame", int8=True)
+@pytest.mark.parametrize("kind", ["ft_jnf", "ft_jnf folded"])
+def test_streams_of_four_lengths_are_compared(kind: str, tmp_path: Path) -> None:
+    exported = export(network(kind), tmp_path / "a.onnx", "frame", int8=True)
     for found in (exported.float_deviations, exported.int8_deviations):
         assert [each.n_blocks for each in found] == [1, 7, 61, 500]
     assert largest(exported) < 1e-6
@@ -150,9 +157,10 @@ def test_the_file_says_what_it_is(tmp_path: Path) -> None:
 
 
 @pytest.mark.usefixtures("short")
-def test_quantised_are_the_lstms_and_nothing_of_the_transforms(tmp_path: Path) -> None:
+@pytest.mark.parametrize("kind", ["ft_jnf", "ft_jnf folded"])
+def test_quantised_are_the_lstms_and_nothing_of_the_transforms(kind: str, tmp_path: Path) -> None:
     sizes = {"freq_hidden": 24, "time_hidden": 16}
-    net = build_enhancer(**{**network_description("ft_jnf"), "net": {**NETWORKS["ft_jnf"], **sizes}})
+    net = build_enhancer(**{**network_description(kind), "net": {**NETWORKS[kind], **sizes}})
     whole = export(net, tmp_path / "a.onnx", "wave")
     small = export(net, tmp_path / "b.onnx", "wave", int8=True)
     assert small.metadata.int8

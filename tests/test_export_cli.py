@@ -14,6 +14,7 @@ pytest.importorskip("onnx")
 pytest.importorskip("onnxruntime")
 
 from arrayse.checkpoint import fingerprint, load_enhancer
+from arrayse.doctor import installable
 from arrayse.export import check
 from arrayse.export.quality import int8_losses, streamed
 from arrayse.mixture import open_dataset
@@ -82,7 +83,7 @@ def test_what_cannot_be_exported_is_told_by_name(
     ]:
         fails(monkeypatch, capsys, expected, "export", *map(str, arguments))
     monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
-    wanted = "export: expected the packages onnx, onnxruntime, got no onnx: pip install 'arrayse[export]'"
+    wanted = installable("export: expected the packages onnx, onnxruntime, got no onnx: pip install 'arrayse[export]'")
     fails(monkeypatch, capsys, wanted, "export", "run", "a.onnx")
     assert not list(Path().glob("*.onnx"))
 

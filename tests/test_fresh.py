@@ -16,6 +16,7 @@ from arrayse.data import SceneReader
 from arrayse.files import read_json_lines
 from arrayse.fresh import FreshReader
 from arrayse.mixture import open_dataset, snr_db
+from arrayse.verbs.balance import balanced_weights, read_student
 from arrayse.verbs.nets import run_train
 from simulate.corpus import load_corpus
 from simulate.description import open_world
@@ -24,6 +25,7 @@ from simulate.generate import generate
 from simulate.recipe import Recipe
 from simulate.render import render
 from simulate.scene import draw_scene
+from tests.test_evaluate import make_run
 from tests.tiny_scenes import RATE, Corpora, tiny_world
 
 N_SCENES = {"train": 3, "valid": 2, "test": 1}
@@ -191,9 +193,33 @@ def test_a_dataset_without_training_scenes(
     world = replace(open_world(data)[0], speech=corpora[0], noise=corpora[1])
     generate(tmp_path / "data", world, {"train": 0, "valid": 2, "test": 0}, 1)
     assert train(tmp_path / "data", tmp_path / "run") == undisturbed
-    with pytest.raises(ValueError, match="expected simulated scenes, got an empty split"):
+    with pytest.raises(ConfigError, match=r"^data: expected training scenes in .*data, got none: fresh=2000 simulates"):
         train(tmp_path / "data", tmp_path / "other", "fresh=0")
     assert not (tmp_path / "other").exists()
+
+
+@pytest.mark.parametrize("config", ["lin_one_step", "clskd_one_step"])
+def test_a_student_learns_without_stored_training_scenes(config: str, data: Path, tmp_path: Path) -> None:
+    """Terms, and the weights that make them alike, are tried on scenes as long as those of the recipe."""
+    geometry, fresh = open_dataset(data).geometry, ["fresh=4", "fit.batch_size=2", "fit.seconds=9"]
+    teacher = f"teacher={make_run(tmp_path / 'teacher', geometry)}"
+    valid_only = Path(shutil.copytree(data, tmp_path / "data"))
+    shutil.rmtree(valid_only / "train")
+    weights, balanced = [], []
+    for folder, name in ((data, "a"), (valid_only, "b")):
+        plain = read_config(
+            "train", ["student", *SMALL[1:3], *fresh, "epochs=1", f"data={folder}", f"out={tmp_path / name}0"]
+        )
+        run_train(plain, lambda *progress: None, lambda text: None)
+        values = read_config(
+            "distill",
+            ["student", config, *SMALL[1:3], teacher, *fresh, "epochs=1", f"data={folder}", f"out={tmp_path / name}"],
+        )
+        run_train(values, lambda *progress: None, lambda text: None)
+        weights.append((tmp_path / name / "model.safetensors").read_bytes())
+        balanced.append(balanced_weights(read_student(tmp_path / f"{name}0", [config, teacher]), tmp_path / f"{name}0"))
+    assert weights[0] == weights[1]
+    assert balanced[0] == balanced[1]
 
 
 def test_validation_scenes_come_from_the_disk(data: Path, tmp_path: Path) -> None:

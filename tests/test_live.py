@@ -75,7 +75,7 @@ def test_a_device_with_one_output_plays_one_channel() -> None:
 
 
 def test_a_device_with_too_few_microphones_is_refused() -> None:
-    wanted = r"input: Mono: expected 5 channels, those of the array, or 2 \(its microphones \[3, 1\]\), got 1"
+    wanted = r"input: Mono: expected 5 channels for the array circular, or 2 \(its microphones \[3, 1\]\), got 1"
     with pytest.raises(ValueError, match=wanted):
         live_of(stream_of(network("ft_jnf", [3, 1], 1), 16), FakeSound(noise(0)), Device(3, "Mono", 1, 0))
 

@@ -220,11 +220,11 @@ def test_t30_is_that_of_the_decay_whatever_the_noise(rt60: float, rate: int) -> 
 
 def test_a_decay_that_cannot_be_followed_has_no_t30() -> None:
     rng = np.random.default_rng(0)
-    assert _late_t30(decay(rng, 0.3, 700) ** 2, RATE) == 0.0  # too short
-    assert _late_t30(rng.standard_normal(9000) ** 2, RATE) == 0.0  # nothing but noise
-    assert _late_t30((decay(rng, 0.3, 9000) + 0.2 * rng.standard_normal(9000)) ** 2, RATE) == 0.0  # 14 dB
+    assert _late_t30(decay(rng, 0.3, 700) ** 2, RATE) is None  # too short
+    assert _late_t30(rng.standard_normal(9000) ** 2, RATE) is None  # nothing but noise
+    assert _late_t30((decay(rng, 0.3, 9000) + 0.2 * rng.standard_normal(9000)) ** 2, RATE) is None  # 14 dB
     swelling = np.repeat([8.0, 20.0, 40.0, 80.0, 160.0], 80)  # one that rises before it breaks off
-    assert _late_t30(np.concatenate([[400.0] * 80, swelling, [1.0] * 8000]), RATE) == 0.0
+    assert _late_t30(np.concatenate([[400.0] * 80, swelling, [1.0] * 8000]), RATE) is None
 
 
 @pytest.mark.parametrize("level", [0.3, 0.02, 0.005])
@@ -245,11 +245,11 @@ def test_a_response_ends_60_db_down_or_in_its_noise(tmp_path: Path, noise: float
     assert np.abs(response.full[..., [0, -1]]).max() < 1e-2 * np.abs(response.full[..., -80:]).max()
 
 
-def test_without_reverberation_rt60_is_0_and_the_noise_goes(tmp_path: Path) -> None:
+def test_without_reverberation_there_is_no_rt60_and_the_noise_goes(tmp_path: Path) -> None:
     room = write(tmp_path / "room.wav", room_response())
     for seed in range(3):
         dry = write(tmp_path / "dry.wav", room_response(seed, level=0.0, noise=1e-3, seconds=0.3))
-        assert respond(dry).rt60 == 0.0
+        assert respond(dry).rt60 is None
         assert respond(dry, room).rt60 == respond(room).rt60  # the others tell
         assert respond(dry).full.shape[-1] <= 16 + 7 + 40 + 8 + 80
 

@@ -26,6 +26,7 @@ from arrayse.stream import Streamer  # noqa: E402
 from arrayse.stream.onnx_backend import OnnxBackend  # noqa: E402
 from arrayse.stream.onnx_content import read_content  # noqa: E402
 from arrayse.stream.onnx_metadata import KEY, Metadata, parse  # noqa: E402
+from tests.test_stream_memory import growth, wide_net  # noqa: E402
 from tests.tiny import network, waves  # noqa: E402
 
 ROOT = Path(__file__).parents[1]
@@ -89,6 +90,16 @@ def test_a_state_is_not_changed_by_what_comes_after_it(name: str, files: dict[st
     again, _ = backend.push(blocks[1], state)
     assert first.dtype == np.float32
     assert np.array_equal(first, again)
+
+
+@pytest.mark.parametrize("form", ["frame", "wave"])
+def test_memory_does_not_grow_with_a_stream(form: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A block has 17 kB of states: kept, they would be 15 MB."""
+    monkeypatch.setattr(check, "BLOCKS", (3,))
+    export(wide_net(), tmp_path / "a.onnx", form)
+    of_stream, of_process = growth(Streamer(OnnxBackend(tmp_path / "a.onnx")), 100)
+    assert of_stream == 0
+    assert of_process < 4e6
 
 
 def test_two_streams_share_a_backend(files: dict[str, Path]) -> None:
@@ -172,9 +183,17 @@ REFUSED: list[tuple[str, Callable[[Any], None]]] = [
     ("metadata: mics: expected channels of 5 microphones", told(lambda v: v.update(mics=[1, 5]))),
     ("metadata: ref_mic: expected one of", told(lambda v: v.update(ref_mic=0))),
     ("metadata: delay_samples: expected a latency less a block", told(lambda v: v.update(delay_samples=3))),
+    (
+        "metadata: delay_samples: expected that of the transform",
+        told(lambda v: v.update(delay_samples=33, latency_samples=49)),
+    ),
     ("metadata: hop_length: expected 16, got 8", told(lambda v: v["stft"].update(hop_length=8))),
     ("metadata: stft: expected a transform with its windows", told(lambda v: v["stft"]["dual"].pop())),
     ("metadata: stft: expected a transform with its windows", told(lambda v: v.update(stft=None))),
+    ("metadata: stft: expected a transform", told(lambda v: v["stft"]["window"].__setitem__(0, float("nan")))),
+    ("metadata: stft: expected a transform", told(lambda v: v["stft"]["dual"].__setitem__(0, 10**400))),
+    ("metadata: expected what arrayse", told(lambda v: v["array"]["positions"][0].__setitem__(0, 10**400))),
+    (r"metadata: positions: expected shape \(n_mics, 3\)", told(lambda v: v["array"].update(positions=[[0, 0]]))),
     ("metadata: signal: expected .*, got .*3, 33, 2", told(lambda v: v["signal"].update(shape=[3, 33, 2]))),
     ("expected inputs as its metadata say, got others: .*spec", told(lambda v: v["signal"].update(name="speck"))),
     ("expected inputs as its metadata say, got others", told(lambda v: v["states"].pop())),
@@ -193,6 +212,13 @@ def test_a_file_of_another_kind_is_refused(
     path = changed(files, tmp_path, change)
     with pytest.raises(ValueError, match=f"changed.onnx: .*{expected}"):
         OnnxBackend(path)
+
+
+def test_transforms_in_the_graph_have_to_fit_the_stream_too(files: dict[str, Path], tmp_path: Path) -> None:
+    for values in ({"delay_samples": 33, "latency_samples": 49}, {"block_samples": 8, "latency_samples": 40}):
+        path = changed(files, tmp_path, told(lambda v, values=values: v.update(values)), "wave")
+        with pytest.raises(ValueError, match=r"metadata: (delay_samples|hop_length): expected "):
+            OnnxBackend(path)
 
 
 @pytest.mark.parametrize("content", [b"", b"\x00", b"RIFF....WAVE", b"\x3a\x05ab", b"\xff" * 30, b"{}"])

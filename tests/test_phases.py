@@ -213,8 +213,11 @@ def test_what_the_cache_will_take_is_told_and_true(tiny_dataset: Path, teachers:
 
 
 def test_scenes_that_never_come_back_have_no_draws(tiny_dataset: Path, teachers: list[Path], tmp_path: Path) -> None:
-    with pytest.raises(ConfigError, match=r"fit\.draws: expected none with fresh"):
-        distil(tiny_dataset, teachers[0], tmp_path / "run", "lin_one_step", "fresh=6", "fit.draws=1")
+    cache = f"distill.cache={tmp_path / 'cache'}"
+    with pytest.raises(ConfigError) as error:
+        distil(tiny_dataset, teachers[0], tmp_path / "run", "lin_one_step", "fresh=6", "fit.draws=1", cache)
+    never = "expected none with fresh, whose scenes never come back, got"
+    assert str(error.value).splitlines() == [f"fit.draws: {never} 1", f"distill.cache: {never} {tmp_path / 'cache'}"]
     with pytest.raises(ConfigError, match=r"teacher: expected a folder .*, got .*nowhere: no such folder"):
         distil(tiny_dataset, tmp_path / "nowhere", tmp_path / "run", "lin_one_step")
     assert not (tmp_path / "run").exists()

@@ -128,6 +128,21 @@ def test_what_a_term_or_teacher_refuses_is_told_by_its_key(
     assert not (tmp_path / "run").exists()
 
 
+def test_a_loss_on_features_that_a_network_lacks_is_told_with_losses_that_any_network_takes(
+    tiny_dataset: Path, tmp_path: Path
+) -> None:
+    teacher = f"teacher={make_run(tmp_path / 'teacher', open_dataset(tiny_dataset).geometry)}"
+    other = ["model={name: conv_tasnet, n_filters: 8, bottleneck: 4, hidden: 4, n_blocks: 1, n_repeats: 1}"]
+    for config, tap in (("lin_one_step", "linear"), ("i2s_tfckd_dccrn", "encoder_1")):
+        with pytest.raises(ConfigError, match=f"got {tap}: losses on waves compare any two networks: ") as error:
+            run("distill", tiny_dataset, tmp_path / "run", teacher, config, *other)
+    for config in str(error.value).rpartition(": ")[2].split(", "):
+        run("distill", tiny_dataset, tmp_path / config, teacher, config, *other)
+    slip = ["lin_one_step", "distill.terms.lin.pairs=[[linaer, spec]]"]
+    with pytest.raises(ConfigError, match=r"expected a student tap of .*, got linaer$"):
+        run("distill", tiny_dataset, tmp_path / "run", teacher, *slip)
+
+
 def test_fixed_sizes_can_be_freed(tiny_dataset: Path, tmp_path: Path) -> None:
     """Sizes that a config says are taken back by null, and what is then said has no number."""
     teacher = make_run(tmp_path / "teacher", open_dataset(tiny_dataset).geometry)

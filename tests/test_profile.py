@@ -95,6 +95,8 @@ def test_torch_counts_the_same_for_every_named_model(name: str) -> None:
         ("train/student", 32.0),  # a window
         ("model/tesch", None),
         ("model/metzger", None),  # its level is that of the whole segment
+        ("model/low_latency", 16.0),  # a shorter one
+        ("model/low_latency_asymmetric", 8.0),  # what the synthesis window leaves of it
         ("model/conv_tasnet_causal", 1.0),  # a frame of 16 samples
         ("model/conv_tasnet", None),
         ("model/dccrn", 62.5),  # a window of 25 ms and 6 frames of look-ahead

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import os
+import re
 import subprocess
 import sys
 from collections.abc import Callable
@@ -13,7 +14,10 @@ import pytest
 
 from arrayse import files
 from arrayse.checkpoint import read_training_state
-from arrayse.files import read_json_lines
+from arrayse.config import ConfigError, read_config
+from arrayse.files import read_json, read_json_lines
+from arrayse.training import loop
+from arrayse.verbs.nets import run_train
 from tests.train_program import FILES, N_STEPS, train
 
 ROOT = Path(__file__).parents[1]
@@ -139,6 +143,36 @@ def test_killed_in_a_write(write: int, tiny_dataset: Path, tmp_path: Path, undis
     assert any(name.endswith(".tmp") for name in content(tmp_path))
     train(tiny_dataset, tmp_path, "two_step")
     assert content(tmp_path) == undisturbed
+
+
+def test_a_run_goes_on_in_the_precision_that_it_was_begun_in(
+    tiny_dataset: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Another machine may mean another one by ``auto``: then it has to be told, and is no other config."""
+
+    def go(run: str, precision: str, fast_bfloat16: bool, crash: bool = False) -> bytes:
+        def progress(title: str, done: int, total: int, numbers: dict[str, float]) -> None:
+            if crash and done == 2:
+                raise Crash
+
+        monkeypatch.setattr(loop, "has_bfloat16", lambda device_type: fast_bfloat16)
+        small = ["student", "model.freq_hidden=2", "model.time_hidden=2", "fit.batch_size=2", "fit.seconds=0.2"]
+        places = [f"data={tiny_dataset}", f"out={tmp_path / run}", "epochs=2", "fit.checkpoint_steps=1"]
+        values = read_config("train", [*small, *places, f"fit.precision={precision}"])
+        run_train(values, progress, lambda text: None)
+        return (tmp_path / run / "training.safetensors").read_bytes()
+
+    whole = go("whole", "auto", fast_bfloat16=True)
+    with pytest.raises(Crash):
+        go("run", "auto", fast_bfloat16=True, crash=True)
+    begun = f"fit.precision: expected bfloat16 autocast, in which {tmp_path / 'run'} was begun, got float32"
+    hint = ": fit.precision=bfloat16 goes on with it"
+    for precision, meant in (("auto", ", which auto means here"), ("float32", "")):
+        with pytest.raises(ConfigError, match=f"^{re.escape(begun + meant + hint)}$"):
+            go("run", precision, fast_bfloat16=False)
+    assert go("run", "bfloat16", fast_bfloat16=False) == whole
+    assert go("run", "auto", fast_bfloat16=False) == whole  # nothing is left to do
+    assert read_json(tmp_path / "run" / "about.json", "run")["precision"] == "bfloat16 autocast"
 
 
 def test_a_finished_run_does_nothing_more(tiny_dataset: Path, tmp_path: Path, undisturbed: dict[str, bytes]) -> None:

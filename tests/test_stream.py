@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import tracemalloc
 from collections.abc import Sequence
 from typing import Any
 
@@ -11,12 +10,12 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from torch import Tensor
 
+from arrayse.geometry import linear
 from arrayse.models import Enhancer
 from arrayse.stream import Streamer, TorchBackend
 from tests.test_streaming import CAUSAL, HEARD
-from tests.tiny import FixedMask, enhancer, network, waves
+from tests.tiny import enhancer, network, waves
 
 RATE = 16000
 
@@ -42,7 +41,7 @@ def noise(n_samples: int, n_mics: int = 5, seed: int = 0) -> np.ndarray:
 class Summing:
     """A network of one sample that adds up all that it hears; beyond 10 it has no number."""
 
-    sample_rate, mics, n_array_mics, block_samples, delay_samples = RATE, [0], 1, 2, 0
+    sample_rate, geometry, mics, block_samples, delay_samples = RATE, linear(1), [0], 2, 0
 
     def start(self) -> float:
         return 0.0
@@ -55,7 +54,7 @@ class Summing:
 class Waiting:
     """A delay line for any block and delay, which keeps the blocks that it is given."""
 
-    sample_rate, mics, n_array_mics = RATE, [1], 2
+    sample_rate, geometry, mics = RATE, linear(2), [1]
 
     def __init__(self, block_samples: int, delay_samples: int) -> None:
         self.block_samples, self.delay_samples = block_samples, delay_samples
@@ -230,58 +229,3 @@ def test_the_latency_is_that_of_the_network_where_pushes_divide_its_block(multip
 def test_whole_blocks_are_not_kept_back() -> None:
     net = network("dccrn")
     assert stream_of(net, 16).delay_samples == stream_of(net, 48).delay_samples == net.delay_samples
-
-
-# --- memory -------------------------------------------------------------------------------------------------
-
-
-def bytes_of(value: Any) -> int:
-    """Bytes that a state keeps alive, also through views of larger arrays."""
-    if isinstance(value, Tensor):
-        return value.untyped_storage().nbytes()
-    if isinstance(value, np.ndarray):
-        return bytes_of(value.base) if value.base is not None else value.nbytes
-    if isinstance(value, dict):
-        return sum(map(bytes_of, value.values()))
-    if isinstance(value, (list, tuple)):
-        return sum(map(bytes_of, value))
-    return 0
-
-
-@CAUSAL
-def test_the_state_does_not_grow(kind: str) -> None:
-    net = network(kind)
-    streamer, block, sizes = stream_of(net), noise(net.block_samples + 1), []
-    for _ in range(60):
-        streamer.push(block)
-        sizes.append(bytes_of(list(vars(streamer).values())))
-    assert max(sizes[30:]) <= max(sizes[:30]) < 1e6
-
-
-def test_nothing_of_a_long_block_stays() -> None:
-    streamer = Streamer(Waiting(4, 6))
-    streamer.push(np.ones((2, 99_999), np.float32))
-    assert 0 < bytes_of(list(vars(streamer).values())) < 200
-
-
-def test_memory_is_bounded_over_thousands_of_blocks() -> None:
-    """State and waiting samples of a network; Python's own memory with one that has none."""
-    net = enhancer(n_fft=8, mics=[0], ref_mic=0)
-    net.net = FixedMask([1.0])
-    streamer, block, sizes = stream_of(net), noise(5), []
-    for _ in range(2000):
-        streamer.push(block)
-        sizes.append(bytes_of(list(vars(streamer).values())))
-    assert max(sizes) == max(sizes[:20]) < 2000
-    plain = Streamer(Summing())
-    tracemalloc.start()
-    try:
-        for _ in range(200):
-            plain.push(block[:1])
-        before = tracemalloc.get_traced_memory()[0]
-        for _ in range(2000):
-            plain.push(block[:1])
-        after = tracemalloc.get_traced_memory()[0]
-    finally:
-        tracemalloc.stop()
-    assert after - before < 2000

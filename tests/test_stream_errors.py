@@ -44,10 +44,10 @@ def test_infinite_and_absurdly_loud_samples_are_bad(bad: float) -> None:
     check_muted("ft_jnf", bad, [1])
 
 
-def test_the_loudest_samples_that_are_heard_have_an_estimate() -> None:
-    net, wave = network("ft_jnf"), noise(160)
+@CAUSAL
+def test_the_loudest_samples_that_are_heard_have_an_estimate(kind: str) -> None:
+    streamer, wave = stream_of(network(kind)), noise(160)
     wave[:, 20:40] = 0.9 * MAX_LEVEL
-    streamer = stream_of(net)
     assert np.isfinite(streamed(streamer, wave, [40])).all()
     assert streamer.n_muted_blocks == 0
 
@@ -72,10 +72,20 @@ def test_an_estimate_that_is_no_number_is_silenced_and_its_state_forgotten() -> 
 # --- errors -------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.parametrize(("mics", "n_channels"), [([3, 1], 4), (None, 1), (None, 100)])
+def test_wrong_channels_are_told_in_the_words_of_enhance(mics: list[int] | None, n_channels: int) -> None:
+    net, words = network("ft_jnf", mics), list[str]()
+    for enhance in (stream_of(net).push, lambda wave: net.enhance(wave, RATE)):
+        with pytest.raises(ValueError, match=f", got {n_channels}") as error:
+            enhance(np.zeros((n_channels, 16), np.float32))
+        words.append(str(error.value).split(": ", 1)[1])
+    assert words[0] == words[1]
+
+
 @pytest.mark.parametrize(
     ("block", "message"),
     [
-        (np.zeros((4, 16)), "push: expected 5 channels, those of the array, or 2 (its microphones [3, 1]), got 4"),
+        (np.zeros((4, 16)), "push: expected 5 channels for the array circular, or 2 (its microphones [3, 1]), got 4"),
         (np.zeros((160, 5)), "got 160: is it (n_samples, n_mics)? transpose it"),
         (np.zeros(16), "push: expected (n_mics, n_samples), got (16,)"),
         (np.zeros((1, 5, 16)), "push: expected (n_mics, n_samples), got (1, 5, 16)"),

@@ -13,7 +13,9 @@ from typing import Any
 import numpy as np
 import pytest
 
+from arrayse.files import sha256_of
 from arrayse.mixture import open_dataset
+from simulate.generate import MANIFEST_HASH
 from simulate.recipe import Recipe
 from simulate.verify import Finding, repair, verify
 from tests.tiny_scenes import Corpora, hashes, make
@@ -135,6 +137,29 @@ def test_a_good_dataset_has_no_findings_and_the_numbers_of_its_manifests(undamag
     assert statistics.ranges.keys() == columns.keys()
     for name, column in columns.items():
         assert statistics.ranges[name] == pytest.approx((min(column), np.mean(column), max(column)), rel=1e-6)
+
+
+@pytest.mark.parametrize("unknown", [None, 0.0])
+def test_what_is_not_known_of_a_measured_room_does_not_count(
+    unknown: float | None, undamaged: Path, data: Path
+) -> None:
+    def ranges_with(change: Callable[[Rows], object]) -> dict[str, tuple[float, float, float]]:
+        for shard in data.glob("*/shard-*"):
+            change_manifest(shard, change)
+            (shard / MANIFEST_HASH).write_text(f"{sha256_of(shard / 'manifest.jsonl')}  manifest.jsonl\n")
+        findings, statistics = verify(data, 1)
+        assert (findings, statistics.n_scenes) == ([], 26)
+        return statistics.ranges
+
+    before = verify(undamaged, 1)[1].ranges
+    measured = ranges_with(lambda rows: rows[0].update(rt60_measured=unknown, place=None))
+    for name in ("RT60 (s)", "RT60 measured / asked"):
+        assert before[name][0] <= measured[name][0] <= measured[name][2] <= before[name][2]
+    assert list(ranges_with(lambda rows: [row.update(place=None) for row in rows])) == [
+        *("seconds", "SNR (dB)", "sources", "RT60 (s)")
+    ]
+    none = ranges_with(lambda rows: [row.update(rt60_measured=unknown) for row in rows])
+    assert list(none) == ["seconds", "SNR (dB)", "sources"]
 
 
 @pytest.mark.parametrize("damage", DAMAGE)

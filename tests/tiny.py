@@ -60,6 +60,7 @@ NETWORKS: dict[str, dict[str, Any]] = {
     "ft_jnf": {"name": "ft_jnf", "freq_hidden": 5, "time_hidden": 4},
     "ft_jnf both ways": {"name": "ft_jnf", "freq_hidden": 5, "time_hidden": 4, "causal": False},
     "ft_jnf several masks": {"name": "ft_jnf", "preset": "metzger", "freq_hidden": 5, "time_hidden": 4},
+    "ft_jnf folded": {"name": "ft_jnf", "freq_hidden": 8, "time_hidden": 8, "freq_fold": 4, "time_fold": 4},
     "dccrn": {"name": "dccrn", "channels": [4, 6, 6], "lstm_hidden": 8, "lookahead_frames": 2},
     "dccrn without look-ahead": {"name": "dccrn", "channels": [4, 6], "lstm_hidden": 8, "lookahead_frames": 0},
     "conv_tasnet": {"name": "conv_tasnet", **FILTERBANK, "n_blocks": 2, "n_repeats": 2},

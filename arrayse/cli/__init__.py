@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import sys
+from types import FrameType
 from typing import Annotated
 
 import typer
@@ -13,6 +14,7 @@ from rich.markup import escape
 
 from arrayse import __version__
 from arrayse.cli.common import app, console, is_silent
+from arrayse.doctor import installable
 
 # isort: split
 from arrayse.cli import data, nets, results, sweep, device, stream, export, about  # noqa: F401, I001  # in the order of --help
@@ -26,7 +28,10 @@ def top(
 ) -> None:
     """From a drawing of a microphone array to a tiny network that runs on it.
 
-    `arrayse quickstart` shows the whole path in a few minutes on synthetic speech.
+    `arrayse quickstart` shows the whole path in a few minutes on synthetic speech. With your own array and sound it is
+    `array show`, `simulate`, `train`, `distill`, `evaluate`, `report`, `enhance`.
+
+    Each explains itself with `--help`; `arrayse keys train` lists all that it can be told.
     """
     if version:
         console.print(__version__)
@@ -39,18 +44,39 @@ def main() -> None:
     SIGTERM ends with 143 and SIGINT (Ctrl-C) with 130, workers and half-written files cleared away. With ARRAYSE_DEBUG
     set in the environment tracebacks are shown.
     """
-    signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(128 + number))
+    stop = _Stop()
+    signal.signal(signal.SIGTERM, stop)
+    if signal.getsignal(signal.SIGINT) is not signal.SIG_IGN:  # as it is where a shell started it in the background
+        signal.signal(signal.SIGINT, stop)
     try:
         app()
-    except (KeyboardInterrupt, SystemExit) as stop:
-        code = getattr(stop, "code", INTERRUPTED)
-        if code in (INTERRUPTED, TERMINATED):
-            Console(stderr=True, quiet=is_silent()).print("stopped: what can be resumed goes on with the same command")
-        sys.exit(code)
+    except (KeyboardInterrupt, SystemExit) as end:
+        code = getattr(end, "code", INTERRUPTED)
     except Exception as error:
         if os.environ.get("ARRAYSE_DEBUG"):
             raise
-        sys.exit(_explain(error, quiet=is_silent()))
+        if stop.code is None or hasattr(error, "exit_code"):
+            sys.exit(_explain(error, quiet=is_silent()))
+        code = stop.code
+    if code in (INTERRUPTED, TERMINATED):
+        Console(stderr=True, quiet=is_silent()).print("stopped: what can be resumed goes on with the same command")
+    sys.exit(code)
+
+
+class _Stop:
+    """Ends the command on a signal, and remembers it: what is raised can get lost inside a library, and break it.
+
+    Attributes:
+        code: to exit with; None as long as there was no signal.
+    """
+
+    code: int | None = None
+
+    def __call__(self, number: int, frame: FrameType | None) -> None:
+        self.code = 128 + number
+        if number == signal.SIGINT:
+            raise KeyboardInterrupt
+        sys.exit(self.code)
 
 
 def _explain(error: Exception, quiet: bool) -> int:
@@ -60,7 +86,7 @@ def _explain(error: Exception, quiet: bool) -> int:
     if code is not None:
         errors.print(escape(str(error)))
         return int(code)
-    for line in str(error).splitlines() or [type(error).__name__]:
+    for line in installable(str(error)).splitlines() or [type(error).__name__]:
         errors.print(f"[red]error[/] {escape(line)}")
     if isinstance(error, ValueError):
         return 2

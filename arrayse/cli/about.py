@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import textwrap
 from pathlib import Path
 from typing import Annotated
 
@@ -10,14 +11,28 @@ from rich.markup import escape
 
 from arrayse.cli.common import app, console
 
+LONGEST_KEY = 44
+"""Characters of a key and its default in front of what it may be; longer ones stand out."""
+
+INDENT = "    "
+"""In front of what a key means."""
+
+VERBS = ("simulate", "train", "distill", "evaluate", "sweep", "profile", "export", "stream", "stream_live")
+"""Those with more than a few keys."""
+
 
 @app.command()
 def quickstart(
     arguments: Annotated[
-        list[str] | None, typer.Argument(help="out=FOLDER (runs/quickstart).", metavar="[out=FOLDER]")
+        list[str] | None,
+        typer.Argument(help="Where all goes; else runs/quickstart.", metavar="out=FOLDER"),
     ] = None,
 ) -> None:
-    """The whole path on built-in synthetic speech, within ten minutes on two cores."""
+    """The whole path on built-in synthetic speech, within ten minutes on two cores.
+
+    Simulates a dataset, trains a teacher and two students, one of them distilled, scores them, and writes a page
+    `report.html` into the folder. Started again, it goes on where it stopped.
+    """
     from arrayse.config import read_config
     from arrayse.quickstart import quickstart as run_quickstart
 
@@ -27,25 +42,31 @@ def quickstart(
 
 @app.command()
 def keys(
-    verb: Annotated[str, typer.Argument(help="simulate, train, distill or evaluate.")],
+    verb: Annotated[str, typer.Argument(help=f"{', '.join(VERBS)}.")],
 ) -> None:
-    """List every key that a verb can be told, with its default and what it may be.
+    """List every key that a verb can be told: its default, what it may be, what it means.
 
-    `arrayse keys simulate`
+    `arrayse keys train`
+
+    A key is told as it stands here: `fit.batch_size=8`; `…` has to be told. What holds spaces or brackets wants quotes
+    in a shell: `'mics=[0,1]'`. Arguments of a network or a loss follow the line that chooses it.
     """
-    from rich.table import Column, Table
-
     from arrayse.config.keys import list_keys
     from arrayse.schema import SCHEMAS
 
     if verb not in SCHEMAS:
         raise ValueError(f"verb: expected one of {', '.join(SCHEMAS)}, got {verb}")
-    rows = list(list_keys(SCHEMAS[verb]))
-    key = Column("key", no_wrap=True, min_width=max(len(row[0]) for row in rows))
-    table = Table(key, "default", "may be", box=None, pad_edge=False)
-    for row in rows:
-        table.add_row(*map(escape, row))
-    console.print(table)
+    keys = list_keys(SCHEMAS[verb])
+    width, section = min(max(len(f"{key.key}={key.default}") for key in keys), LONGEST_KEY), ""
+    for key in keys:
+        before, section = section, key.key.rpartition(".")[0]
+        if key.chooses or section != before:
+            console.print()
+        told, kind = f"{key.key}={key.default}", f"  [dim]{escape(key.kind)}[/]" if key.kind else ""
+        told = told.ljust(width) if kind else told
+        console.print(f"[bold]{escape(told)}[/]{kind}", highlight=False, soft_wrap=True)
+        meaning = textwrap.fill(key.meaning, console.width, initial_indent=INDENT, subsequent_indent=INDENT)
+        console.print(meaning, markup=False, highlight=False, soft_wrap=True, end="\n" if meaning else "")
 
 
 @app.command()
@@ -56,7 +77,7 @@ def doctor() -> None:
     findings = examine()
     marks = {True: "[green]ok[/]  ", None: "[yellow]--[/]  ", False: "[red]bad[/] "}
     for finding in findings:
-        console.print(f"{marks[finding.ok]}{finding.what:<16}{escape(finding.found)}")
+        console.print(f"{marks[finding.ok]}{finding.what:<16}{escape(finding.found)}", soft_wrap=True)
     if any(finding.ok is False for finding in findings):
         raise typer.Exit(1)
 
@@ -68,7 +89,7 @@ def benchmark(
         list[str] | None,
         typer.Argument(
             help="simulator: speech=, noise=; distillation, evaluation: data=; all: repeats=, out=TABLE.md",
-            metavar="[KEY=VALUE]...",
+            metavar="KEY=VALUE",
         ),
     ] = None,
 ) -> None:
@@ -76,11 +97,11 @@ def benchmark(
 
     `arrayse benchmark simulator speech=~/speech noise=~/noise out=table.md`
 
-    `arrayse benchmark distillation data=data/office`: teacher live or its outputs from disk
+    `arrayse benchmark distillation data=data/office  # teacher live or its outputs from disk`
 
-    `arrayse benchmark evaluation data=data/office`: utterances per second with one process and with two
+    `arrayse benchmark evaluation data=data/office    # with one process and with two`
 
-    `arrayse benchmark metrics`: STOI and ESTOI beside pystoi (extra `dev`)
+    `arrayse benchmark metrics                        # STOI and ESTOI beside pystoi (extra dev)`
     """
     from arrayse.benchmark.distillation import benchmark_distillation
     from arrayse.benchmark.evaluation import benchmark_evaluation

@@ -14,9 +14,12 @@ app = typer.Typer(
 )
 console = Console()
 
-CONFIG_HELP = "YAML files or named configs, merged left to right, and key=value overrides, which win; see arrayse keys."
-Arguments = Annotated[list[str], typer.Argument(help=CONFIG_HELP, metavar="[CONFIG|KEY=VALUE]...")]
-OptionalArguments = Annotated[list[str] | None, typer.Argument(help=CONFIG_HELP, metavar="[CONFIG|KEY=VALUE]...")]
+CONFIG_HELP = (
+    "Named configs or YAML files (mine.yaml, ./mine), merged left to right; key=value overrides win, arrayse keys VERB "
+    "lists them."
+)
+Arguments = Annotated[list[str], typer.Argument(help=CONFIG_HELP, metavar="CONFIG|KEY=VALUE")]
+OptionalArguments = Annotated[list[str] | None, typer.Argument(help=CONFIG_HELP, metavar="CONFIG|KEY=VALUE")]
 
 
 def split_arguments(arguments: list[str]) -> tuple[list[str], list[str]]:

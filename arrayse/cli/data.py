@@ -18,14 +18,16 @@ app.add_typer(array_app, name="array")
 def show(
     arguments: Annotated[
         list[str],
-        typer.Argument(
-            help="A YAML file or a named array; out=FILE.png, sample_rate=HZ.", metavar="ARRAY [KEY=VALUE]..."
-        ),
+        typer.Argument(help="A named array or a YAML file; out=FILE.png, sample_rate=HZ.", metavar="ARRAY|KEY=VALUE"),
     ],
 ) -> None:
     """Draw an array: layout, aliasing frequency, delay-and-sum and superdirective beampatterns.
 
-    `arrayse array show glasses out=glasses.png`
+    `arrayse array show my_glasses.yaml out=my_glasses.png`
+
+    A file has `positions: [[x, y, z], …]` in metres (x to the front, y to the left, z up), one for each channel of the
+    recordings, and `ref_mic`, the channel at which speech is to be estimated. Named arrays: circular, compact_diamond,
+    linear, phone2, phone3, earbuds, glasses, my_array.
     """
     from arrayse.config import read_array, read_config
     from arrayse.geometry import SPEED_OF_SOUND
@@ -53,10 +55,15 @@ def show(
 def simulate(arguments: Arguments) -> None:
     """Simulate a dataset: rooms, a talker, interferers, diffuse and sensor noise at your array.
 
-    `arrayse simulate office array=circular speech=~/speech noise=~/noise out=data/office`
+    `arrayse simulate office array=mine.yaml speech=~/speech noise=~/noise out=data/mine preview=8`
 
-    `preview=8` writes a page about the first scenes and stops there: look before a long run.
-    A corpus is `builtin`, a folder of 16 kHz mono files (one folder per speaker), or a folder with a MANIFEST.csv.
+    `arrayse simulate office array=mine.yaml speech=~/speech noise=~/noise out=data/mine`
+
+    With `preview=8` it simulates nothing but a page about the first scenes: look at that before a long run.
+
+    A corpus is `builtin` (synthetic, the default), a folder of 16 kHz mono files (one folder per speaker), or a folder
+    with a MANIFEST.csv. Named configs: office, quickstart; to be merged after it: babble, wind, walking, octaves,
+    real_device, faults, head. For a first look: `'n_scenes={train: 200, valid: 20, test: 20}'`.
     Started again, the same command goes on where it stopped.
     """
     from arrayse.cluster import one_thread_each
@@ -80,14 +87,17 @@ def simulate(arguments: Arguments) -> None:
 @app.command()
 def verify(
     dataset: Annotated[Path, typer.Argument(help="Folder that simulate wrote.")],
-    overrides: Annotated[list[str] | None, typer.Argument(help="workers=2", metavar="[workers=N]")] = None,
+    overrides: Annotated[
+        list[str] | None, typer.Argument(help="Processes; else one for each core.", metavar="workers=N")
+    ] = None,
     repair: Annotated[bool, typer.Option("--repair", help="Make again what is broken or missing.")] = False,
 ) -> None:
     """Check a dataset: every file, its SHA-256, its SNR; print its statistics.
 
     `arrayse verify data/office --repair`
 
-    Exit code 1: something is wrong and was not repaired.
+    `--repair` makes broken shards again, byte for byte on the same type of machine. Exit code 1: something is wrong and
+    was not repaired.
     """
     from arrayse.config import read_config
     from arrayse.ui import count_bar

@@ -24,7 +24,7 @@ def enhance(
         Path, typer.Argument(help="Where the enhanced speech goes (.wav or .flac, one channel, 16 bits).")
     ],
     overrides: Annotated[
-        list[str] | None, typer.Argument(help="gain_db=-3 lowers the result by 3 dB.", metavar="[gain_db=DB]")
+        list[str] | None, typer.Argument(help="gain_db=-3 lowers the result by 3 dB.", metavar="gain_db=DB")
     ] = None,
 ) -> None:
     """Enhance a recording.
@@ -46,7 +46,7 @@ def profile(
             help="Named configs, YAML files, run folders (none: all of configs/model); seconds=, repeats=, rtf=false, "
             "array=, out=FOLDER or FILE.md or FILE.csv; device=true, onnx=FILE; model.KEY=, mics= and the like change "
             "the networks of configs.",
-            metavar="[NAME|RUN|KEY=VALUE]...",
+            metavar="NAME|RUN|KEY=VALUE",
         ),
     ] = None,
 ) -> None:
@@ -54,11 +54,10 @@ def profile(
 
     `arrayse profile tesch metzger model.freq_hidden=88 model.time_hidden=40 'mics=[0,1]'`
 
-    Without names it is the table of all named networks, in a few minutes; `rtf=false` does not time them.
+    `arrayse profile runs/student device=true  # times of one block by torch and ONNX, memory`
 
-    `arrayse profile runs/student device=true`: memory, and the time of one block by torch and by ONNX in 32 and 8 bits
-
-    `onnx=FILE` times a file of `arrayse export` beside them.
+    Without names it is the table of all named networks, in a few minutes; `rtf=false` does not time them. With
+    `device=true` `onnx=FILE` times a file of `arrayse export` too.
     """
     from arrayse.config import ConfigError, read_config
     from arrayse.report.costs import print_costs

@@ -20,17 +20,19 @@ def export(
         typer.Argument(
             help="form=frame (a spectrum in and out; the host transforms) or wave (samples in and out); int8=true; "
             "data=DATASET n_scenes=N score int8 against float on test scenes.",
-            metavar="[KEY=VALUE]...",
+            metavar="KEY=VALUE",
         ),
     ] = None,
 ) -> None:
     """Write a network as an ONNX file: one step of a stream with its states (extra `export`).
 
-    `arrayse export runs/student student.onnx int8=true data=data/office`
+    `arrayse export runs/student student.onnx`
 
-    `arrayse export runs/student student.onnx form=wave`: transforms included, for a host with ONNX Runtime alone
+    `arrayse export runs/student student.onnx int8=true data=data/office  # what int8 costs`
 
-    `arrayse stream student.onnx in.wav out.wav` runs it.
+    `arrayse export runs/student student.onnx form=wave                   # with transforms`
+
+    `arrayse stream student.onnx in.wav out.wav                           # runs it`
     """
     from arrayse.config import read_config
     from arrayse.ui import count_bar

@@ -17,9 +17,16 @@ from arrayse.cli.common import Arguments, OptionalArguments, app, console, is_si
 def train(arguments: Arguments) -> None:
     """Train a network on a dataset.
 
-    `arrayse train teacher data=data/office out=runs/teacher 'mics=[0,1,2]'`
+    `arrayse train teacher data=data/office out=runs/teacher`
 
-    Several processes: `torchrun --nproc-per-node 2 -m arrayse train …`. Started again, it goes on where it stopped.
+    `arrayse train student data=data/office 'mics=[0,1]' out=runs/student epochs=5  # a short one`
+
+    `arrayse train student model/dccrn_quarter data=data/office out=runs/dccrn      # another network`
+
+    Named configs: teacher, student (large and small, for a GPU), quickstart_teacher, quickstart_student; after one of
+    them `model/…`, of which `arrayse profile rtf=false` shows all. The run folder gets the best weights, metrics.jsonl
+    with every epoch, and the config. Started again, the same command goes on where it stopped. Several processes:
+    `torchrun --nproc-per-node 2 -m arrayse train …`
     """
     _train("train", arguments)
 
@@ -31,11 +38,13 @@ def distill(
 ) -> None:
     """Train a small student with the help of a trained teacher, or of several.
 
-    `arrayse distill student lin_one_step teacher=runs/teacher data=data/office 'mics=[0,1]' out=runs/student`
+    `arrayse distill student lin_one_step teacher=runs/teacher data=data/office 'mics=[0,1]' out=runs/student_lin`
 
     `arrayse distill student model/dccrn_sixteenth dfkd_snr_one_step teacher=runs/dccrn data=data/office out=runs/small`
 
-    `distill.cache=FOLDER fit.draws=1` keeps the teacher's outputs on disk, for this student and the next.
+    A train config says what the student is, a distill config what it learns from the teacher: `--list` names the
+    losses with their formulas, papers and configs. `distill.cache=FOLDER fit.draws=1` keeps the teacher's outputs on
+    disk, for this student and the next. Started again, the same command goes on where it stopped.
     """
     if methods:
         _list_methods()
@@ -50,7 +59,7 @@ def balance(
         typer.Argument(
             help="Run folder of a student; a distill config, teacher=RUN, and what else is to be another than in the "
             "config of the run.",
-            metavar="RUN [CONFIG|KEY=VALUE]...",
+            metavar="RUN|CONFIG|KEY=VALUE",
         ),
     ],
 ) -> None:
@@ -59,8 +68,8 @@ def balance(
     `arrayse balance runs/student dfkd_one_step teacher=runs/teacher`
 
     At the weights of RUN, a student that was trained without a teacher, over a few training batches; network, data,
-    microphones, settings and supervised loss are its own. Start from these weights: the gradients of losses differ by
-    factors of a thousand.
+    microphones, settings and supervised loss are its own. Prints overrides for `arrayse distill`, and the weights of
+    the config beside them. Start from these: the gradients of losses differ by factors of a thousand.
     """
     from arrayse.config import ConfigError
     from arrayse.ui import count_bar
@@ -75,14 +84,15 @@ def balance(
     with count_bar(console, "batches", transient=True) as progress:
         weights = balanced_weights(values, run, progress)
     for name, weight in weights.items():
-        console.print(f"distill.terms.{escape(name)}.weight={weight:g}")
+        now = values["distill"]["terms"][name]["weight"]
+        console.print(f"distill.terms.{escape(name)}.weight={weight:g}  (now {now:g})", highlight=False, soft_wrap=True)
 
 
 @app.command()
 def patches(
     run: Annotated[Path, typer.Argument(help="Run folder of a student that was distilled with dispatch or dfkd.")],
     overrides: Annotated[
-        list[str] | None, typer.Argument(help="n=3 validation scenes, out=PAGE.html.", metavar="[n=N] [out=FILE]")
+        list[str] | None, typer.Argument(help="n=3 validation scenes, out=PAGE.html.", metavar="KEY=VALUE")
     ] = None,
 ) -> None:
     """Draw where a student learns from its teacher: selected patches of dispatch, crossover of dfkd.

@@ -13,19 +13,23 @@ from arrayse.cli.common import CONFIG_HELP, app, console, split_arguments
 
 @app.command()
 def evaluate(
-    arguments: Annotated[
-        list[str], typer.Argument(help="Run folders. " + CONFIG_HELP, metavar="RUN... [CONFIG|KEY=VALUE]...")
-    ],
+    arguments: Annotated[list[str], typer.Argument(help="Run folders. " + CONFIG_HELP, metavar="RUN|CONFIG|KEY=VALUE")],
 ) -> None:
-    """Score runs over SNR, all on the same scenes; print the table. Runs NAME_s0, NAME_s1, … are one system.
+    """Score runs over SNR, all on the same scenes, and compare them in pairs; print the table.
 
     `arrayse evaluate runs/teacher runs/student data=data/office 'snr_db=[-5,0,5]' out=runs/evaluation`
 
-    `pairs=FOLDER` takes noisy and clean files (FOLDER/noisy, FOLDER/clean, or as public test sets name them) in place
-    of `data=`, `recordings=FOLDER` recordings without reference: rated with the extra `dnsmos`, else only to be heard.
-    Started again, the same command goes on where it stopped. `cluster=local` or `cluster=tcp://host:port`: on dask.
+    `arrayse evaluate runs/student pairs=~/voicebank out=runs/public     # noisy and clean files`
+
+    `arrayse evaluate runs/student recordings=~/field out=runs/field     # no reference`
+
+    Pairs are FOLDER/noisy and FOLDER/clean, or named as in public test sets; recordings are rated with the extra
+    `dnsmos`, else only to be heard. Runs NAME_s0, NAME_s1, … are trainings of one system. `baseline=NAME` compares all
+    with one. Started again, the same command goes on where it stopped. `cluster=local` or `cluster=tcp://host:port`: on
+    dask.
     """
     from arrayse.config import ConfigError, find_config, read_config
+    from arrayse.doctor import installable
     from arrayse.report.table import print_table
     from arrayse.ui import count_bar
     from arrayse.verbs.results import run_evaluate
@@ -44,7 +48,8 @@ def evaluate(
     if summary["metrics"]:
         print_table(summary, console)
     else:
-        console.print(escape("no scores without a reference: pip install 'arrayse[dnsmos]' lets DNSMOS rate them"))
+        hint = installable("pip install 'arrayse[dnsmos]' lets DNSMOS rate them")
+        console.print(escape(f"no scores without a reference: {hint}"))
     console.print(f"evaluation: {escape(values['out'])}  (arrayse report {escape(values['out'])} makes a page of it)")
 
 
@@ -52,7 +57,7 @@ def evaluate(
 def report(
     arguments: Annotated[
         list[str],
-        typer.Argument(help="Folders that evaluate wrote, and out=PAGE.html.", metavar="EVALUATION... [out=FILE]"),
+        typer.Argument(help="Folders that evaluate wrote, and out=PAGE.html.", metavar="EVALUATION|out=FILE"),
     ],
 ) -> None:
     """Make one self-contained HTML page: table, curves over SNR, players with spectrograms.

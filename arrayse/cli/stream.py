@@ -28,17 +28,21 @@ def stream(
         typer.Argument(
             help="Where the result goes (.wav or .flac), then block=SAMPLES gain_db=DB; for live: block= gain_db= "
             "input=DEVICE output=DEVICE (name or number; devices=true lists them) seconds=.",
-            metavar="[DESTINATION] [KEY=VALUE]...",
+            metavar="DESTINATION|KEY=VALUE",
         ),
     ] = None,
 ) -> None:
     """Enhance block by block, as a device does: a recording that fits into no memory, or live sound.
 
-    `arrayse stream runs/student in.wav out.wav`: the result of `enhance`, with the latency and speed of the stream
+    `arrayse stream runs/student in.wav out.wav                     # the result of enhance`
 
-    `arrayse stream student.onnx in.wav out.wav`: likewise by ONNX Runtime (extra `export`)
+    `arrayse stream student.onnx in.wav out.wav                     # by ONNX Runtime (extra export)`
 
-    `arrayse stream runs/student live input=UMA output=Headphones`: until Ctrl-C (extra `live`)
+    `arrayse stream runs/student live devices=true                  # the sound devices (extra live)`
+
+    `arrayse stream runs/student live input=UMA output=Headphones   # until Ctrl-C`
+
+    Of a recording it tells latency and real-time factor, of live sound levels, load and dropped blocks.
     """
     from arrayse.profile.cost import one_thread
 

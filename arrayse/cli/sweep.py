@@ -13,9 +13,7 @@ from arrayse.cli.common import CONFIG_HELP, app, console, split_arguments
 
 @app.command()
 def sweep(
-    arguments: Annotated[
-        list[str], typer.Argument(help="Run folders. " + CONFIG_HELP, metavar="CONFIG RUN... [KEY=VALUE]...")
-    ],
+    arguments: Annotated[list[str], typer.Argument(help="Run folders. " + CONFIG_HELP, metavar="CONFIG|RUN|KEY=VALUE")],
 ) -> None:
     """Score runs while one thing changes and all else is held: SNR, RT60, direction, interferers, faults, array.
 

@@ -1,5 +1,6 @@
 """YAML files and ``key=value`` overrides → checked plain values, and what there is to configure."""
 
+from arrayse.config.arrays import read_array
 from arrayse.config.read import (
     ConfigError,
     check_same,
@@ -8,7 +9,6 @@ from arrayse.config.read import (
     find_config,
     flatten,
     named_configs,
-    read_array,
     read_config,
     read_yaml,
     write_config,

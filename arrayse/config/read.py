@@ -10,7 +10,6 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import yaml
 from omegaconf import OmegaConf
 from omegaconf.errors import OmegaConfBaseException
@@ -18,11 +17,13 @@ from pydantic import BaseModel, ValidationError
 
 from arrayse.config.merge import merge_files, merge_overrides
 from arrayse.files import one_line, write_text
-from arrayse.geometry import PRESETS, ArrayGeometry
 from arrayse.schema import SCHEMAS
-from arrayse.schema.data import PRESET_ARRAYS, ExplicitArray
-from arrayse.schema.explain import did_you_mean, explain, nearest
+from arrayse.schema.explain import explain
+from arrayse.schema.likely import nearest
 from arrayse.schema.tree import takes_text
+
+ENDINGS = (".yaml", ".yml")
+"""Of YAML files."""
 
 
 class ConfigError(ValueError):
@@ -37,9 +38,11 @@ def config_root() -> Path:
 
 
 def find_config(name: str, group: str, expected: str = "a YAML file or a named config") -> Path:
-    """The file that a name means: a path, or a named config with or without ``configs/``, group and ending.
+    """The file that a name means: a named config, with or without ``configs/``, group and ending, or a path.
 
-    A name without its group is looked for in ``group`` first, then in the others in alphabetical order.
+    A name without an ending, such as ``student`` or ``train/student``, means a named config first, so that no file
+    that happens to lie here takes its place; ``student.yaml`` and ``./student`` mean a file first. A name without its
+    group is looked for in ``group`` first, then in the others in alphabetical order.
 
     Args:
         name: as it was given.
@@ -52,30 +55,39 @@ def find_config(name: str, group: str, expected: str = "a YAML file or a named c
     given = Path(name).expanduser()
     inside = Path(*given.parts[1:]) if given.parts[:1] == ("configs",) else given
     others = sorted(path for path in config_root().glob("*") if path.is_dir())
-    for candidate in (given, config_root() / inside, *(folder / inside for folder in (config_root() / group, *others))):
+    named = [config_root() / inside, *(folder / inside for folder in (config_root() / group, *others))]
+    is_path = given.suffix in ENDINGS or name.startswith((".", "/", "~"))
+    for candidate in (given, *named) if is_path else (*named, given):
         for path in (candidate, candidate.parent / (candidate.name + ".yaml")):
             if path.is_file():
                 return path
-    if given.suffix in (".yaml", ".yml") and given.parts[:1] != ("configs",):
+    if given.suffix in ENDINGS and given.parts[:1] != ("configs",):
         raise ConfigError(f"config: expected a YAML file, got {name}: no such file")
     hint = _hint(inside.as_posix().removesuffix(".yaml"), group)
     raise ConfigError(f"config: expected {expected}, got {name}: {hint}")
 
 
 def _hint(name: str, group: str) -> str:
-    """The named config that a misspelt name is likely to mean, and all names of its group."""
+    """The named configs that a misspelt or shortened name is likely to mean; if there is none, all of its group."""
     groups: dict[str, list[str]] = {}
     for path in sorted(config_root().glob("*/*.yaml")):
         groups.setdefault(path.parent.name, []).append(path.stem)
     told, _, stem = name.rpartition("/")
-    meant = nearest(told, groups) if told else group
-    near = nearest(stem, groups.get(meant or "", []))
-    if near is None and not told:
-        near = nearest(stem, [each for names in groups.values() for each in names])
-        meant = next((each for each, names in groups.items() if near in names), group)
-    hints = [f"did you mean {meant}/{near}?"] if near else []
-    hints += [f"configs/{meant} has {', '.join(groups[meant])}"] if meant in groups else []
-    return " ".join(hints) or "no such file"
+    meant = nearest(told, groups) if told else [group]
+    places = {each: names for each, names in groups.items() if each in meant}
+    if not told and not _near(stem, places.get(group, [])):
+        places = groups
+    found = _near(stem, [each for names in places.values() for each in names])
+    near = [f"{each}/{name}" for each, names in places.items() for name in names if name in found]
+    if near:
+        return f"did you mean {' or '.join(near)}?"
+    lists = [f"configs/{each} has {', '.join(groups[each])}" for each in meant if each in groups]
+    return "".join(lists) or "no such file"
+
+
+def _near(stem: str, names: list[str]) -> list[str]:
+    """Names that begin with a shortened one, or the one that a misspelt one is likely to mean."""
+    return [name for name in names if stem and name.startswith(f"{stem}_")] or nearest(stem, names)
 
 
 def named_configs(group: str) -> dict[str, dict[str, Any]]:
@@ -103,8 +115,6 @@ def read_config(group: str, arguments: list[str]) -> dict[str, Any]:
     try:
         layers = [(name, read_yaml(find_config(name, group))) for name in files]
         merged = merge_overrides(merge_files(layers), [_parse(override) for override in values])
-    except (OmegaConfBaseException, yaml.YAMLError) as error:
-        raise ConfigError(f"config: expected key=value pairs and YAML mappings, got {one_line(error)}") from None
     except RecursionError:
         raise ConfigError("config: expected a few levels of sections, got far too many in one another") from None
     except ValueError as error:
@@ -114,47 +124,14 @@ def read_config(group: str, arguments: list[str]) -> dict[str, Any]:
 
 def _parse(override: str) -> tuple[str, dict[str, Any]]:
     """The key of an override, and the mapping that it makes with its value."""
-    plain: Any = OmegaConf.to_container(OmegaConf.from_dotlist([override]), resolve=False)
-    return override.split("=")[0], dict(plain)
-
-
-def read_array(array: str | dict[str, Any]) -> ArrayGeometry:
-    """Builds an array from a named config, a YAML file, or the values themselves.
-
-    Raises:
-        ConfigError: everything that is wrong with them.
-    """
-    values: Any = array
-    if isinstance(array, str):
-        values = read_yaml(find_config(array, "array"))
-    if "positions" in values:
-        arguments = check_values(ExplicitArray, values, "array.")
-    elif isinstance(values.get("preset"), str) and values["preset"] in PRESETS:
-        arguments = check_values(PRESET_ARRAYS[values["preset"]], values, "array.")
-    else:
-        raise ConfigError(_explain_array(values))
-    ref_mic, mics, name = (arguments.pop(key) for key in ("ref_mic", "mics", "name"))
+    key, text = override.split("=", maxsplit=1)
     try:
-        if "positions" in arguments:
-            geometry = ArrayGeometry(_rectangular(arguments["positions"]), ref_mic, name or "array")
-        else:
-            preset = PRESETS[arguments.pop("preset")](**arguments)
-            geometry = ArrayGeometry(preset.positions, ref_mic, name or preset.name)
-        if mics is not None and "ref_mic" in values and ref_mic not in mics:
-            raise ValueError(f"ref_mic: expected one of the mics {mics}, got {ref_mic}")
-        return geometry if mics is None else geometry.subset(mics)
-    except ValueError as error:
-        raise ConfigError(f"array.{error}") from None
-
-
-def _explain_array(values: dict[str, Any]) -> str:
-    """What is wrong with an array that has neither positions nor a known preset."""
-    if "preset" in values:
-        near = did_you_mean(nearest(str(values["preset"]), list(PRESETS)))
-        return f"array.preset: expected one of {', '.join(PRESETS)}, got {values['preset']}{near}"
-    typo = nearest("positions", list(values)) or nearest("preset", list(values))
-    hint = f": is {typo} meant to be one?" if typo else ""
-    return f"array: expected positions or preset, got {', '.join(values) or 'an empty file'}{hint}"
+        plain: Any = OmegaConf.to_container(OmegaConf.from_dotlist([override]), resolve=False)
+    except yaml.MarkedYAMLError as error:
+        raise ConfigError(f"{key}: expected a value as in YAML, got {text!r}: {error.problem}") from None
+    except (OmegaConfBaseException, yaml.YAMLError) as error:
+        raise ConfigError(f"config: expected key=value pairs, got {override!r}: {one_line(error)}") from None
+    return key, dict(plain)
 
 
 def check_values(schema: type[BaseModel], values: Any, prefix: str = "") -> dict[str, Any]:
@@ -190,10 +167,10 @@ def _split_overrides(schema: type[BaseModel], overrides: list[str]) -> tuple[dic
     return texts, others
 
 
-def check_same(path: Path, values: dict[str, Any]) -> None:
-    """Raises ConfigError unless the resolved config in ``path`` is ``values``; where the files lie does not count."""
+def check_same(path: Path, values: dict[str, Any], but: tuple[str, ...] = ()) -> None:
+    """Raises ConfigError unless the config in ``path`` is ``values``, but for some keys and where files lie."""
     before, now = flatten(read_yaml(path)), flatten(values)
-    keys = sorted(key for key in {*before, *now} if not _agree(key, before.get(key), now.get(key)))
+    keys = sorted(key for key in {*before, *now} - {*but} if not _agree(key, before.get(key), now.get(key)))
     if keys:
         told = [f"{key} {before.get(key, 'not set')} (now {now.get(key, 'not set')})" for key in keys[:4]]
         other = ", ".join([*told, *(["…"] if len(keys) > len(told) else [])])
@@ -224,6 +201,8 @@ def read_yaml(path: Path) -> dict[str, Any]:
     """A YAML mapping; tags that would build objects are refused by the loader."""
     try:
         loaded = OmegaConf.load(path)
+    except yaml.MarkedYAMLError as error:
+        raise ConfigError(_explain_yaml(path, error)) from None
     except (OmegaConfBaseException, yaml.YAMLError, UnicodeDecodeError, OSError) as error:
         raise ConfigError(f"{path}: expected a YAML mapping, got {one_line(error)}") from None
     if not OmegaConf.is_dict(loaded):
@@ -232,16 +211,27 @@ def read_yaml(path: Path) -> dict[str, Any]:
     return dict(plain)
 
 
+def _explain_yaml(path: Path, error: yaml.MarkedYAMLError) -> str:
+    """A file that is no YAML: which line, what it says, and what is wrong there."""
+    mark = error.problem_mark or error.context_mark
+    lines = path.read_text(encoding="utf-8").splitlines()
+    if mark is None or mark.line >= len(lines):
+        return f"{path}: expected YAML, got the end of the file too early: {_problem(error)}"
+    text = lines[mark.line]
+    hint = ", which begins with a tab: YAML indents with spaces" if text.startswith("\t") else f": {_problem(error)}"
+    return f"{path} line {mark.line + 1}: expected YAML, got {text.strip()[:80]!r}{hint}"
+
+
+def _problem(error: yaml.MarkedYAMLError) -> str:
+    """What a parser did not like, and since where, if that is another line."""
+    begun, found = error.context_mark, error.problem_mark
+    since = f" {error.context} from line {begun.line + 1} on" if begun and found and begun.line != found.line else ""
+    return f"{one_line(Exception(error.problem or error.context))}{since}"
+
+
 def _interpolations(values: Any, path: str = "") -> list[tuple[str, str]]:
     if isinstance(values, dict):
         return [hit for key, value in values.items() for hit in _interpolations(value, f"{path}.{key}".lstrip("."))]
     if isinstance(values, list):
         return [hit for index, value in enumerate(values) for hit in _interpolations(value, f"{path}.{index}")]
     return [(path, values)] if isinstance(values, str) and "${" in values else []
-
-
-def _rectangular(positions: list[list[float]]) -> np.ndarray:
-    lengths = sorted({len(row) for row in positions})
-    if lengths != [3]:
-        raise ValueError(f"positions: expected rows of 3 numbers (x, y, z in metres), got rows of {lengths}")
-    return np.array(positions)

@@ -10,6 +10,7 @@ import numpy as np
 from arrayse.checkpoint import fingerprint, load_enhancer
 from arrayse.evaluation.sources import Source
 from arrayse.evaluation.summary import NOISY, TARGET, Request
+from arrayse.frontend.channels import wanted_channels
 from arrayse.mixture import Dataset
 from arrayse.models import Enhancer
 from arrayse.statistics import NO_SEED, group_seeds
@@ -156,9 +157,7 @@ def fit(name: str, enhancer: Enhancer, source: Source, other_array: bool) -> Fit
             return whole
         if source.n_mics == len(mics):
             return Fit(tuple(range(len(mics))), mics.index(enhancer.ref_mic))
-        heard = "" if len(mics) == geometry.n_mics else f", or {len(mics)} (its microphones {mics})"
-        wanted = f"expected files of {geometry.n_mics} channels for the array {geometry.name}{heard}"
-        problem = f"{name}: {wanted}, got files of {source.n_mics}"
+        problem = f"{name}: expected files of {wanted_channels(enhancer)}, got files of {source.n_mics}"
     if max(mics) >= source.n_mics:
         missing = (
             "" if source.geometry is None else f", which have no microphones {[m for m in mics if m >= source.n_mics]}"

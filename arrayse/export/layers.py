@@ -51,18 +51,7 @@ def convolution(
     dilation: Any = 1,
     groups: int = 1,
 ) -> Value:
-    n_axes = weight.ndim - 2
-    ends = _each(padding, n_axes)
-    return graph.add(
-        "Conv",
-        [x, weight, *([] if bias is None else [bias])],
-        out.shape,
-        out.dtype,
-        strides=_each(stride, n_axes),
-        pads=[*ends, *ends],
-        dilations=_each(dilation, n_axes),
-        group=groups,
-    )
+    return _convolution(graph, "Conv", out, x, weight, bias, stride, padding, dilation, groups)
 
 
 def transposed_convolution(
@@ -77,18 +66,37 @@ def transposed_convolution(
     groups: int = 1,
     dilation: Any = 1,
 ) -> Value:
+    kept = _each(output_padding, weight.ndim - 2)
+    return _convolution(
+        graph, "ConvTranspose", out, x, weight, bias, stride, padding, dilation, groups, output_padding=kept
+    )
+
+
+def _convolution(
+    graph: Graph,
+    op: str,
+    out: Tensor,
+    x: Value,
+    weight: Tensor,
+    bias: Tensor | None,
+    stride: Any,
+    padding: Any,
+    dilation: Any,
+    groups: int,
+    **attributes: Any,
+) -> Value:
     n_axes = weight.ndim - 2
     ends = _each(padding, n_axes)
     return graph.add(
-        "ConvTranspose",
+        op,
         [x, weight, *([] if bias is None else [bias])],
         out.shape,
         out.dtype,
         strides=_each(stride, n_axes),
         pads=[*ends, *ends],
-        output_padding=_each(output_padding, n_axes),
         dilations=_each(dilation, n_axes),
         group=groups,
+        **attributes,
     )
 
 

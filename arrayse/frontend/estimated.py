@@ -30,6 +30,7 @@ from torch import Tensor
 from arrayse.frontend import spatial
 from arrayse.frontend.adaptive import apply_per_frame, mvdr
 from arrayse.frontend.covariance import CovarianceState, forgetting_factor, mean_power, recursive_covariance
+from arrayse.frontend.modulus import power
 from arrayse.frontend.presence import PresenceState, speech_presence
 
 COVARIANCE_SECONDS = 0.5
@@ -118,11 +119,10 @@ def decision_directed_gain(
     if not 0 < mu < math.inf:
         raise ValueError(f"mu: expected a positive number, got {mu}")
     keep = forgetting_factor(SPEECH_SECONDS, frame_rate)
-    wide = spec.to(torch.complex128)
-    power = wide.real.square() + wide.imag.square()
-    speech = torch.zeros_like(power[..., 0]) if state is None else state
+    powers = power(spec)
+    speech = torch.zeros_like(powers[..., 0]) if state is None else state
     gains = []
-    for now, left in zip(power.unbind(-1), noise.double().clamp_min(_TINY).unbind(-1), strict=True):
+    for now, left in zip(powers.unbind(-1), noise.double().clamp_min(_TINY).unbind(-1), strict=True):
         ratio = keep * speech / left + (1 - keep) * (now / left - 1).clamp_min(0)
         gain = (1 - mu / (mu + ratio)).clamp_min(MIN_GAIN)  # an infinite ratio gives 1
         speech = gain.square() * now

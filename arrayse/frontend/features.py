@@ -9,6 +9,8 @@ import torch
 from annotated_types import Gt
 from torch import Tensor, nn
 
+from arrayse.frontend.covariance import forgetting_factor
+
 MIN_POWER = 1e-10
 """Mean power per bin under which the input counts as digital silence and is not amplified further."""
 
@@ -35,7 +37,7 @@ class Features(nn.Module):
         time_constant: of the running level, in seconds.
 
     Raises:
-        ValueError: an unknown norm, or a frame rate or time constant that is not positive.
+        ValueError: an unknown norm, or a frame rate or time constant that is not positive and finite.
     """
 
     def __init__(
@@ -47,11 +49,8 @@ class Features(nn.Module):
         super().__init__()
         if norm not in get_args(Norm):
             raise ValueError(f"norm: expected one of {', '.join(get_args(Norm))}, got {norm}")
-        for name, value in (("frame_rate", frame_rate), ("time_constant", time_constant)):
-            if not value > 0:
-                raise ValueError(f"{name}: expected a positive number, got {value}")
         self.norm, self.time_constant = norm, time_constant
-        self.forget = math.exp(-1 / (time_constant * frame_rate))
+        self.forget = forgetting_factor(time_constant, frame_rate)
 
     @property
     def causal(self) -> bool:

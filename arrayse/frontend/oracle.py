@@ -10,6 +10,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+from arrayse.frontend.modulus import power
+
 
 def ideal_ratio_mask(target: Tensor, rest: Tensor) -> Tensor:
     """``(|S|^2 / (|S|^2 + |N|^2))^(1/2)`` (Wang, Narayanan and Wang, IEEE/ACM TASLP 22, 2014).
@@ -40,8 +42,8 @@ def wiener_mask(target: Tensor, rest: Tensor) -> Tensor:
         ValueError: see :func:`ideal_ratio_mask`.
     """
     _check(target, rest)
-    total = _power(target) + _power(rest)
-    return (_power(target) / _or_one(total)).to(target.real.dtype)
+    total = power(target) + power(rest)
+    return (power(target) / _or_one(total)).to(target.real.dtype)
 
 
 def phase_sensitive_mask(target: Tensor, rest: Tensor) -> Tensor:
@@ -90,16 +92,11 @@ def _quotient(target: Tensor, rest: Tensor) -> Tensor:
     """``S / (S + N)`` in double precision."""
     _check(target, rest)
     noisy = target.to(torch.complex128) + rest
-    return target * noisy.conj() / _or_one(_power(noisy))
+    return target * noisy.conj() / _or_one(power(noisy))
 
 
-def _power(spec: Tensor) -> Tensor:
-    wide = spec.to(torch.complex128)  # squares of small 32-bit numbers would be zero
-    return wide.real.square() + wide.imag.square()
-
-
-def _or_one(power: Tensor) -> Tensor:
-    return torch.where(power > 0, power, 1)
+def _or_one(total: Tensor) -> Tensor:
+    return torch.where(total > 0, total, 1)
 
 
 def _check(target: Tensor, rest: Tensor) -> None:

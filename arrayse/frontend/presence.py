@@ -16,6 +16,7 @@ import torch
 from torch import Tensor
 
 from arrayse.frontend.covariance import forgetting_factor
+from arrayse.frontend.modulus import power
 
 PRIOR_SNR = 10**1.5
 """Of speech that is present: 15 dB, the optimum of the paper. Presence and absence are equally likely beforehand."""
@@ -63,17 +64,17 @@ def speech_presence(
     Raises:
         ValueError: a spectrum of another kind, a frame rate that is not positive, the state of another shape.
     """
-    power = _checked_power(spec)
+    powers = _checked_power(spec)
     keep_noise = forgetting_factor(NOISE_SECONDS, frame_rate)
     keep_stuck = forgetting_factor(STUCK_SECONDS, frame_rate)
     n_start = max(1, round(START_SECONDS * frame_rate))
     if state is None:
-        state = PresenceState(torch.zeros_like(power[..., 0]), torch.full_like(power[..., 0], 0.5), 0)
-    if state.noise.shape != power.shape[:2]:
-        raise ValueError(f"state: expected one of shape {tuple(power.shape[:2])}, got {tuple(state.noise.shape)}")
+        state = PresenceState(torch.zeros_like(powers[..., 0]), torch.full_like(powers[..., 0], 0.5), 0)
+    if state.noise.shape != powers.shape[:2]:
+        raise ValueError(f"state: expected one of shape {tuple(powers.shape[:2])}, got {tuple(state.noise.shape)}")
     noise, stuck, n_before = state
     presences, noises = [], []
-    for number, now in enumerate(power.unbind(-1), start=n_before):
+    for number, now in enumerate(powers.unbind(-1), start=n_before):
         if number < n_start:
             presence = torch.zeros_like(now)
             noise = noise + (now - noise) / (number + 1)
@@ -84,7 +85,7 @@ def speech_presence(
             noise = keep_noise * noise + (1 - keep_noise) * (presence * noise + (1 - presence) * now)
         presences.append(presence)
         noises.append(noise)
-    after = PresenceState(noise, stuck, n_before + power.shape[-1])
+    after = PresenceState(noise, stuck, n_before + powers.shape[-1])
     return torch.stack(presences, dim=-1), torch.stack(noises, dim=-1), after
 
 
@@ -92,8 +93,7 @@ def _checked_power(spec: Tensor) -> Tensor:
     if spec.ndim != 3 or not spec.is_complex() or spec.shape[-1] == 0:
         got = f"{spec.dtype} {tuple(spec.shape)}"
         raise ValueError(f"spec: expected complex (batch, n_freqs, n_frames) with frames, got {got}")
-    wide = spec.to(torch.complex128)  # squares of small 32-bit numbers would be zero
-    return wide.real.square() + wide.imag.square()
+    return power(spec)
 
 
 def _posterior(ratio: Tensor) -> Tensor:

@@ -19,6 +19,7 @@ from arrayse.models.complex_layers import (
     complex_cat,
 )
 from arrayse.models.complex_mask import MaskMode, mask_parts
+from arrayse.models.mask_net import MaskNet
 from arrayse.taps import Taps
 
 KERNEL, STRIDE = (5, 2), (2, 1)
@@ -38,7 +39,7 @@ State = tuple[Stored, Recurrents, Stored, Stored, Tensor]
 decoder layer the encoder's frames that wait for it; the reference microphone's frames that wait for their mask."""
 
 
-class DCCRN(nn.Module):
+class DCCRN(MaskNet):
     """Complex convolutions that halve the frequencies, complex LSTMs over time, and back with skip connections.
 
     Hu et al., "DCCRN: Deep Complex Convolution Recurrent Network for Phase-Aware Speech Enhancement", Interspeech
@@ -65,9 +66,6 @@ class DCCRN(nn.Module):
         ValueError: an unknown mask or norm, odd or no channels, more look-ahead than layers, a reference that is not
             heard, or so few frequencies that a layer could not halve them.
     """
-
-    domain = "spectrum"
-    causal = True
 
     def __init__(
         self,
@@ -119,7 +117,7 @@ class DCCRN(nn.Module):
         """
         self._check(features)
         kept, start = Taps(), self._start(len(features), features.device, aligned=True)
-        mask, _ = self._run(functional.pad(features, (0, self.lookahead_frames)), kept, start)
+        mask, _ = self._masks(functional.pad(features, (0, self.lookahead_frames)), kept, start)
         for name, feature in kept.items():
             taps.keep(name, feature[..., : features.shape[-1]])
         return mask
@@ -148,7 +146,7 @@ class DCCRN(nn.Module):
             ValueError: features of another shape.
         """
         self._check(features)
-        return self._run(features, Taps(), state)
+        return super().step(features, state)
 
     def macs(self, n_freqs: int, n_frames: int) -> int:
         """Multiply-accumulates of :meth:`forward` for one utterance.
@@ -217,7 +215,8 @@ class DCCRN(nn.Module):
         right = features.ndim == 4 and features.shape[1:3] == (2 * self.n_mics, self.n_freqs)
         _require("features", right, f"(batch, {2 * self.n_mics}, {self.n_freqs}, frame)", tuple(features.shape))
 
-    def _run(self, features: Tensor, taps: Taps, state: State) -> tuple[Tensor, State]:
+    def run(self, features: Tensor, taps: Taps, state: State) -> tuple[Tensor, State]:
+        """See :meth:`MaskNet.run`; leaves all that :meth:`forward` tells of but ``mask``. There is always a state."""
         encoder, recurrent, decoder, skips, refs = state
         encoded, encoder = self._encode(features[:, :, 1:], taps, encoder)
         x, recurrent = self._recur(encoded[-1], taps, recurrent)
@@ -225,9 +224,7 @@ class DCCRN(nn.Module):
         ref, refs = _wait(features[:, [self.ref_channel, self.n_mics + self.ref_channel]], refs, x.shape[-1])
         with torch.autocast(x.device.type, enabled=False):
             parts = mask_parts(functional.pad(x, (0, 0, 1, 0)), self.mask, ref.float())
-        taps.keep("mask", parts)
-        mask = torch.complex(parts[:, :1].contiguous(), parts[:, 1:].contiguous())
-        return mask, (encoder, recurrent, decoder, skips, refs)
+        return parts, (encoder, recurrent, decoder, skips, refs)
 
     def _encode(self, x: Tensor, taps: Taps, stored: Stored) -> tuple[list[Tensor], Stored]:
         encoded, last = [], []

@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from arrayse.models.complex_mask import tanh_bounded
 from arrayse.models.dense_dual_path import DilatedDenseBlock, LayerState, RowColumnLayer, instance_norm
+from arrayse.models.mask_net import MaskNet
 from arrayse.taps import Taps
 
 ATTENTION_FRAMES = 100
@@ -22,7 +23,7 @@ State = tuple[tuple[Tensor, ...], tuple[LayerState, ...], tuple[Tensor, ...], Te
 """Of the encoder's dense block, of the layers, of the decoder's dense block; which of the past frames there were."""
 
 
-class DPDCRN(nn.Module):
+class DPDCRN(MaskNet):
     """A convolutional encoder and decoder, each with a dilated dense block, and GRU transformers between them.
 
     Cheng et al., arXiv 2506.13127 (2025). Encoder: two convolutions over three bins with stride 2 (257 bins
@@ -52,8 +53,6 @@ class DPDCRN(nn.Module):
             stride 2 and their transposes do not give back, or attention_frames of a network that is not causal.
     """
 
-    domain = "spectrum"
-
     def __init__(
         self,
         n_mics: int,
@@ -69,7 +68,7 @@ class DPDCRN(nn.Module):
         if not causal and attention_frames != ATTENTION_FRAMES:
             wanted = f"expected {ATTENTION_FRAMES}, the default, since without causal=true all frames are seen"
             raise ValueError(f"attention_frames: {wanted}, got {attention_frames}: is causal=true meant?")
-        self.causal, self.lookahead_frames = causal, 0
+        self.causal = causal
         self.n_past = attention_frames - 1 if causal else 0
         half = channels // 2
         self.encoder_conv_1 = nn.Conv2d(2 * n_mics, channels, (3, 1), stride=(2, 1), padding=(1, 0))
@@ -94,19 +93,6 @@ class DPDCRN(nn.Module):
         }
         self.output_taps = {"decoder_3": "mask before tanh of its magnitude", "mask": "mask"}
 
-    def forward(self, features: Tensor, taps: Taps) -> Tensor:
-        """Mask for whole utterances.
-
-        Args:
-            features: (batch, 2·n_mics, freq, frame).
-            taps: receives ``encoder_1`` to ``encoder_3`` (two convolutions, dense block), ``mid_1`` … (each layer),
-                ``decoder_1`` to ``decoder_3`` (dense block, two transposed convolutions) and ``mask``.
-
-        Returns:
-            Complex mask of the reference microphone (batch, 1, freq, frame).
-        """
-        return self._run(features, taps, self.initial_state(len(features), features.shape[2], features.device))[0]
-
     def initial_state(self, n_batch: int, n_freqs: int, device: torch.device) -> State:
         """State before the first frame."""
         channels = self.encoder_conv_2.out_channels
@@ -115,23 +101,6 @@ class DPDCRN(nn.Module):
         dense = self.encoder_dense.initial_state(like), self.decoder_dense.initial_state(like)
         layers = tuple(layer.initial_state(like, self.n_past) for layer in self._layers())
         return dense[0], layers, dense[1], torch.zeros(self.n_past, dtype=torch.bool, device=device)
-
-    def step(self, features: Tensor, state: State) -> tuple[Tensor, State]:
-        """Mask for the next frame or frames of a stream; chained steps equal :meth:`forward`.
-
-        Args:
-            features: (batch, 2·n_mics, freq, frame).
-            state: what the step before returned.
-
-        Returns:
-            Complex mask (batch, 1, freq, frame) and the state after the last frame.
-
-        Raises:
-            ValueError: the network is not causal.
-        """
-        if not self.causal:
-            raise ValueError("step: expected a causal network, got one that normalises and attends over utterances")
-        return self._run(features, Taps(), state)
 
     def macs(self, n_freqs: int, n_frames: int) -> int:
         """Multiply-accumulates for an utterance; biases, norms and activations cost none."""
@@ -143,13 +112,20 @@ class DPDCRN(nn.Module):
         layers = sum(layer.macs(n_inner, n_frames, self.n_past) for layer in self._layers())
         return n_frames * (n_outer * outer + n_inner * inner) + dense + layers
 
-    def _run(self, features: Tensor, taps: Taps, state: State) -> tuple[Tensor, State]:
+    def run(self, features: Tensor, taps: Taps, state: State | None) -> tuple[Tensor, State]:
+        """See :meth:`MaskNet.run`.
+
+        Leaves ``encoder_1`` to ``encoder_3`` (two convolutions, dense block), ``mid_1`` … (each layer) and
+        ``decoder_1`` to ``decoder_3`` (dense block, two transposed convolutions).
+        """
+        if state is None:
+            state = self.initial_state(len(features), features.shape[2], features.device)
         encoder_state, layer_states, decoder_state, valid = state
         x, encoder_state = self._encode(features, taps, encoder_state)
         valid = torch.cat([valid, valid.new_ones(features.shape[-1])])
         x, layer_states = self._middle(x, taps, layer_states, valid)
-        mask, decoder_state = self._decode(x, taps, decoder_state)
-        return mask, (encoder_state, layer_states, decoder_state, valid[features.shape[-1] :])
+        parts, decoder_state = self._decode(x, taps, decoder_state)
+        return parts, (encoder_state, layer_states, decoder_state, valid[features.shape[-1] :])
 
     def _encode(self, x: Tensor, taps: Taps, state: tuple[Tensor, ...]) -> tuple[Tensor, tuple[Tensor, ...]]:
         x = self._normed("encoder_1", self.encoder_conv_1(x))
@@ -179,10 +155,7 @@ class DPDCRN(nn.Module):
         with torch.autocast(x.device.type, enabled=False):  # 16 bits would leave -48 dB of error in the mask
             z = self.decoder_conv_2(x.to(self.k1.dtype))
             taps.keep("decoder_3", z)
-            bounded = tanh_bounded(z)
-        taps.keep("mask", bounded)
-        real, imag = bounded.chunk(2, dim=1)
-        return torch.complex(real.contiguous(), imag.contiguous()), state
+            return tanh_bounded(z), state
 
     def _layers(self) -> list[RowColumnLayer]:
         return cast(list[RowColumnLayer], list(self.layers))

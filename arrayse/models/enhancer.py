@@ -12,6 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from arrayse.audio import check_finite, check_rate
+from arrayse.frontend.channels import check_channels, heard_channels
 from arrayse.frontend.features import real_channels
 from arrayse.frontend.stft import Stft
 from arrayse.geometry import ArrayGeometry, check_mics
@@ -234,8 +235,7 @@ class Enhancer(nn.Module, ABC):
 
     def _heard(self, wave: np.ndarray) -> Tensor:
         """The microphones that the network hears of a piece, as a batch of one."""
-        whole = torch.from_numpy(wave)
-        return (whole[self.mics] if len(whole) == self.geometry.n_mics else whole)[None].to(self.device)
+        return torch.from_numpy(heard_channels(wave, self))[None].to(self.device)
 
     def _stream_pieces(self, read: Callable[[int, int], Tensor], n_samples: int) -> Iterator[Tensor]:
         """Pieces with the state carried over: equal to one pass."""
@@ -268,16 +268,6 @@ class Enhancer(nn.Module, ABC):
             whole = length if is_last else length - overlap
             yield output[:whole] / fade[:whole]
             faded, weight = output[whole:], fade[whole:]
-
-
-def check_channels(n_channels: int, enhancer: Enhancer, what: str) -> None:
-    """Raises ValueError unless a recording has all microphones of the array, or just those that are heard."""
-    n_mics, n_heard = enhancer.geometry.n_mics, len(enhancer.mics)
-    if n_channels not in (n_mics, n_heard):
-        turned = ": is it (n_samples, n_mics)? transpose it" if n_channels > 64 else ""
-        heard = "" if n_heard == n_mics else f", or {n_heard} (its microphones {enhancer.mics})"
-        wanted = f"expected {n_mics} channels for the array {enhancer.geometry.name}{heard}"
-        raise ValueError(f"{what}: {wanted}, got {n_channels}{turned}")
 
 
 def check_push(enhancer: Enhancer, wave: Tensor) -> None:

@@ -9,6 +9,7 @@ from annotated_types import Ge
 from torch import Tensor, nn
 from torch.nn import functional
 
+from arrayse.models.mask_net import MaskNet
 from arrayse.taps import Taps
 
 MASK_LIMIT = 9.0
@@ -20,7 +21,7 @@ State = tuple[Tensor, Tensor]
 """Hidden and cell state of the T-LSTM, each (1, batch·rows, time_hidden); a row: ``time_fold`` bins."""
 
 
-class FTJNF(nn.Module):
+class FTJNF(MaskNet):
     """An LSTM over frequency, an LSTM over time, a linear layer to the mask; the same weights for every bin.
 
     Tesch and Gerkmann, "Insights into Deep Non-linear Filters for Improved Multi-channel Speech Enhancement",
@@ -55,8 +56,6 @@ class FTJNF(nn.Module):
         ValueError: an unknown preset, ``metzger`` that is not causal, folds that do not fit.
     """
 
-    domain = "spectrum"
-
     def __init__(
         self,
         n_mics: int,
@@ -76,7 +75,7 @@ class FTJNF(nn.Module):
         _check_fold("time_fold", time_fold, "time_hidden", time_hidden)
         if time_fold not in (None, freq_fold):
             raise ValueError(f"time_fold: expected none or freq_fold {freq_fold}, got {time_fold}")
-        self.n_mics, self.preset, self.causal, self.lookahead_frames = n_mics, preset, causal, 0
+        self.n_mics, self.preset, self.causal = n_mics, preset, causal
         self.n_masks = 1 if preset == "tesch" else n_mics
         self.freq_fold, self.time_fold = freq_fold or 1, time_fold or 1
         freq_units = freq_hidden * (2 if preset == "tesch" else 1)
@@ -95,40 +94,11 @@ class FTJNF(nn.Module):
         }
         self.output_taps = {"linear": "mask" if preset == "tesch" else "mask before tanh", "mask": "mask"}
 
-    def forward(self, features: Tensor, taps: Taps) -> Tensor:
-        """Mask for whole utterances.
-
-        Args:
-            features: (batch, 2·n_mics, freq, frame).
-            taps: receives ``freq_lstm``, ``time_lstm``, ``linear`` (before any bound) and ``mask``.
-
-        Returns:
-            Complex mask (batch, 1 or n_mics, freq, frame).
-        """
-        return self._run(features, taps, None)[0]
-
     def initial_state(self, n_batch: int, n_freqs: int, device: torch.device) -> State:
         """State of the T-LSTM before the first frame."""
         n_rows = -(-n_freqs // self.time_fold)
         zeros = torch.zeros(1, n_batch * n_rows, self.time_lstm.hidden_size, device=device)
         return zeros, zeros.clone()
-
-    def step(self, features: Tensor, state: State) -> tuple[Tensor, State]:
-        """Mask for the next frame or frames of a stream; chained steps equal :meth:`forward`.
-
-        Args:
-            features: (batch, 2·n_mics, freq, frame).
-            state: what the step before returned.
-
-        Returns:
-            Complex mask (batch, 1 or n_mics, freq, frame) and the state after the last frame.
-
-        Raises:
-            ValueError: the network is not causal.
-        """
-        if not self.causal:
-            raise ValueError("step: expected a causal network, got one whose T-LSTM runs backwards too")
-        return self._run(features, Taps(), state)
 
     def macs(self, n_freqs: int, n_frames: int) -> int:
         """Multiply-accumulates for an utterance: a weight is used once in every bin or band, biases cost none."""
@@ -139,7 +109,8 @@ class FTJNF(nn.Module):
         )
         return n_frames * sum(per_frame)
 
-    def _run(self, features: Tensor, taps: Taps, state: State | None) -> tuple[Tensor, State]:
+    def run(self, features: Tensor, taps: Taps, state: State | None) -> tuple[Tensor, State]:
+        """See :meth:`MaskNet.run`; leaves ``freq_lstm``, ``time_lstm`` and ``linear`` (before any bound)."""
         n_batch, _, n_freqs, n_frames = features.shape
         x = stack_bins(features.permute(0, 3, 2, 1), self.freq_fold)  # b t f c
         x = self.freq_lstm(x.reshape(n_batch * n_frames, x.shape[2], -1))[0].reshape(n_batch, n_frames, x.shape[2], -1)
@@ -153,10 +124,7 @@ class FTJNF(nn.Module):
         with torch.autocast(x.device.type, enabled=False):  # 16 bits would leave -48 dB of error in the mask
             z = deal_out(self.linear(x.float()).transpose(1, 2), self.time_fold, n_freqs).permute(0, 3, 2, 1)  # b c f t
         taps.keep("linear", z)
-        bounded = z.clamp(-MASK_LIMIT, MASK_LIMIT) if self.preset == "tesch" else torch.tanh(z)
-        taps.keep("mask", bounded)
-        real, imag = bounded.chunk(2, dim=1)
-        return torch.complex(real.contiguous(), imag.contiguous()), state
+        return z.clamp(-MASK_LIMIT, MASK_LIMIT) if self.preset == "tesch" else torch.tanh(z), state
 
 
 def stack_bins(x: Tensor, n_bins: int) -> Tensor:

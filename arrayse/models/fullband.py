@@ -17,8 +17,8 @@ class FullBandLSTM(MagnitudeNet):
 
     The control of Hao et al., Interspeech 2020 (arXiv 2005.14435), who say of theirs only that it has more parameters
     than the sub-band network; sizes are ours: 3,812,097 parameters with one microphone and 257 frequencies, more than
-    twice those of :class:`SubBandLSTM`, at about 1/120 of its multiply-accumulates. Estimates become masks in the same
-    way, by :func:`arrayse.models.magnitude_mask.magnitude_mask`.
+    twice those of :class:`arrayse.models.subband.SubBandLSTM`, at about 1/120 of its multiply-accumulates. Estimates
+    become masks in the same way, by :func:`arrayse.models.magnitude_mask.magnitude_mask`.
 
     Args:
         n_mics: microphones that the network hears.

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from arrayse.frontend.modulus import modulus
+from arrayse.models.mask_net import MaskNet
 from arrayse.taps import Taps
 
 MASK_RANGE = (1e-3, 10.0)
@@ -20,7 +21,7 @@ LstmState = tuple[tuple[Tensor, Tensor], ...]
 """Hidden and cell state of every layer, each (1, row, hidden)."""
 
 
-class MagnitudeNet(nn.Module):
+class MagnitudeNet(MaskNet):
     """A causal network that sees magnitudes and makes a mask for the reference microphone; subclasses say how.
 
     Args:
@@ -30,50 +31,20 @@ class MagnitudeNet(nn.Module):
         needs_spectrum: whether features have to be the spectrum at any level, since the mask is made from them.
     """
 
-    domain = "spectrum"
-    causal = True
-    lookahead_frames = 0
     needs_spectrum = True
-    tap_channels: dict[str, int]
 
     def __init__(self, ref_channel: int) -> None:
         super().__init__()
         self.ref_channel = ref_channel
         self.output_taps = {"mask": "mask"}
 
-    def forward(self, features: Tensor, taps: Taps) -> Tensor:
-        """Mask for whole utterances.
-
-        Args:
-            features: (batch, 2·n_mics, freq, frame).
-            taps: receives what :meth:`estimate` leaves, and ``mask``.
-
-        Returns:
-            Complex mask (batch, 1, freq, frame).
-        """
-        return self._run(features, taps, None)[0]
-
-    def step(self, features: Tensor, state: Any) -> tuple[Tensor, Any]:
-        """Mask for the next frame or frames of a stream; chained steps equal :meth:`forward`.
-
-        Args:
-            features: (batch, 2·n_mics, freq, frame).
-            state: what the step before returned.
-
-        Returns:
-            Complex mask (batch, 1, freq, frame) and the state after the last frame.
-        """
-        return self._run(features, Taps(), state)
+    def run(self, features: Tensor, taps: Taps, state: Any) -> tuple[Tensor, Any]:
+        """See :meth:`MaskNet.run`; leaves what :meth:`estimate` leaves."""
+        return self.estimate(modulus(features.float()), taps, state)
 
     def estimate(self, magnitude: Tensor, taps: Taps, state: Any) -> tuple[Tensor, Any]:
         """Mask for magnitudes (batch, n_mics, freq, frame): its parts (batch, 2, freq, frame), and the next state."""
         raise NotImplementedError
-
-    def _run(self, features: Tensor, taps: Taps, state: Any) -> tuple[Tensor, Any]:
-        mask, state = self.estimate(modulus(features.float()), taps, state)
-        taps.keep("mask", mask)
-        real, imag = mask.chunk(2, dim=1)
-        return torch.complex(real.contiguous(), imag.contiguous()), state
 
 
 def magnitude_mask(estimate: Tensor, reference: Tensor) -> Tensor:

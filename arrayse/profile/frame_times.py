@@ -13,7 +13,6 @@ from arrayse.stream import Backend
 CHUNK = 25
 """Blocks that a system computes in a row before it is another's turn; the first one finds its memory cold."""
 
-
 FINE = 1e-5
 """Seconds that a clock may count in, to time single blocks."""
 

@@ -13,6 +13,12 @@ from arrayse.schema.sweep import SweepConfig
 
 
 class QuickstartConfig(Strict):
+    """The whole path.
+
+    Attributes:
+        out: folder of all that it makes.
+    """
+
     out: Place = "runs/quickstart"
 
 

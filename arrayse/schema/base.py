@@ -14,6 +14,8 @@ from typing import Annotated, Any, Literal, Union, get_type_hints
 from annotated_types import Ge, Le, MinLen
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, create_model
 
+from arrayse.schema.docstrings import documentation_of
+
 
 def _expanded(text: str) -> str:
     return str(Path(text).expanduser())
@@ -35,7 +37,7 @@ class Strict(BaseModel):
 def schema_of(
     target: Callable[..., Any], given: tuple[str, ...] = (), parts: dict[str, Any] | None = None, **tag: str
 ) -> type[BaseModel]:
-    """A schema with the arguments, types, ranges and defaults of a function, class or dataclass.
+    """A schema with the arguments, types, ranges, defaults and meanings of a function, class or dataclass.
 
     Args:
         target: whose signature counts.
@@ -62,7 +64,7 @@ def schema_of(
             arguments[name] = (hints[name], Field(default_factory=factories[name]))
         else:
             arguments[name] = (hints[name], default)
-    return create_model(target.__name__, __base__=Strict, **arguments)
+    return create_model(target.__name__, __base__=Strict, __doc__=documentation_of(target), **arguments)
 
 
 def builds(target: Callable[..., Any]) -> AfterValidator:

@@ -2,18 +2,24 @@
 
 from __future__ import annotations
 
-import difflib
 import re
 from collections.abc import Collection
 from typing import Any
 
 from pydantic import BaseModel
 
+from arrayse.schema.likely import did_you_mean, likely_keys, nearest
 from arrayse.schema.tree import locate
 
+A_TERM = (
+    "add a distill config such as lin_one_step (arrayse distill --list names all), or set distill.terms.NAME.loss=…"
+)
 HOW_TO_SET = {
+    "data": "set data=FOLDER, which arrayse simulate has made",
+    "out": "set out=FOLDER, where the result is to lie",
     "model": "add a train config such as teacher or student",
-    "distill": "add a distill config such as lin_one_step",
+    "distill": A_TERM,
+    "distill.terms": A_TERM,
 }
 """What is to be done about keys that are not set one by one."""
 
@@ -35,8 +41,8 @@ def explain(schema: type[BaseModel], error: Any, prefix: str) -> str:
     place, siblings = locate(schema, error["loc"])
     name = prefix + place
     if error["type"] == "extra_forbidden":
-        near = did_you_mean(nearest(str(error["loc"][-1]), siblings)) or _choices(siblings)
-        return f"{name}: expected a known key, got an unknown one{near}"
+        likely = did_you_mean(likely_keys(schema, place, siblings)) or _choices(siblings)
+        return f"{name}: expected a known key, got an unknown one{likely}"
     if error["type"] == "missing":
         return f"{name}: expected a value, got none: {HOW_TO_SET.get(name, f'set {name}=…')}"
     if error["type"] == "union_tag_not_found":
@@ -49,19 +55,10 @@ def explain(schema: type[BaseModel], error: Any, prefix: str) -> str:
     message = error["msg"].removeprefix("Input should be ").removeprefix("Value error, ")
     if re.match(r"[\w.]+: expected ", message):  # of the class itself, about one of its arguments
         return f"{name}.{message}"
+    if message.startswith("expected "):  # of the value itself
+        return f"{name}: {message}"
     comparison = message.startswith(("greater", "less"))
     return f"{name}: expected {'a value ' if comparison else ''}{message}, got {error['input']!r}"
-
-
-def nearest(name: str, choices: Collection[str]) -> str | None:
-    """The choice that a misspelt name is likely to mean."""
-    found = difflib.get_close_matches(name, sorted(choices), n=1, cutoff=0.6)
-    return found[0] if found else None
-
-
-def did_you_mean(near: str | None) -> str:
-    """The end of an error."""
-    return f": did you mean {near}?" if near else ""
 
 
 def _explain_choice(name: str, error: Any) -> str:

@@ -38,7 +38,24 @@ class TrainConfig(Strict):
     """A training of one phase or several, each with a fresh optimiser and the full learning rate.
 
     A phase takes ``epochs``, or its own of ``phase_epochs``, at most. It ends when the validation loss has not improved
-    for ``patience`` epochs, or, if it is not the last one, ``switch_patience``; None: never early.
+    for ``patience`` epochs, or, if it is not the last one, ``switch_patience``.
+
+    Attributes:
+        data: folder of the dataset, which ``arrayse simulate`` made.
+        fresh: scenes of an epoch that are simulated when they are needed, new ones in every epoch; 0: the stored ones.
+        out: folder of the run.
+        model: the network.
+        stft: transform, of the loss too.
+        features: what a network of spectra is given.
+        mics: channels of the array that the network hears, from 0; None: all.
+        ref_mic: channel at which it estimates speech, one of ``mics``; None: that of the array, else the first of them.
+        loss: supervised loss, against the clean target.
+        epochs: of every phase, at most.
+        phase_epochs: of each phase, at most; several make a training that restarts. None: ``epochs``.
+        patience: epochs without a better validation loss after which the last phase ends; None: never early.
+        switch_patience: likewise of every phase before the last one.
+        seed: start of all draws.
+        fit: how it is trained.
     """
 
     data: Place
@@ -63,7 +80,13 @@ class TrainConfig(Strict):
 
 
 class TermConfig(Strict):
-    """One distillation term; ``pairs`` of (student's tap, teacher's tap), by default those of the method."""
+    """One distillation term.
+
+    Attributes:
+        loss: between student and teacher.
+        weight: factor; 0: the term is left out.
+        pairs: of taps that it compares, ``[[student's, teacher's]]``; None: those of the loss.
+    """
 
     loss: Method
     weight: Annotated[float, Ge(0)] = 1.0
@@ -75,7 +98,13 @@ class DistillSection(Strict):
 
     ``one_step``: one phase with ``supervised_weight`` on the supervised loss and the rest on the terms.
     ``two_step``: the terms alone, then the supervised loss alone. ``three_step``: the terms alone, then both as in
-    ``one_step``, then the supervised loss alone. ``cache`` is a folder for the teachers' outputs.
+    ``one_step``, then the supervised loss alone.
+
+    Attributes:
+        schedule: which phases there are.
+        supervised_weight: share of the supervised loss where both are minimised, from 0 to 1.
+        terms: what is learnt from teachers, each under a name of your own.
+        cache: folder for the teachers' outputs, which are then computed once; wants ``fit.draws``. None: none.
     """
 
     schedule: Literal["one_step", "two_step", "three_step"] = "one_step"
@@ -85,7 +114,13 @@ class DistillSection(Strict):
 
 
 class TeacherConfig(Strict):
-    """One of several teachers; ``snr_db``: lowest and highest SNR of the items that it is asked about."""
+    """One of several teachers.
+
+    Attributes:
+        run: its run folder.
+        weight: factor of all its terms.
+        snr_db: lowest and highest SNR in dB of the items that it is asked about; None: all.
+    """
 
     run: Place
     weight: Annotated[float, Ge(0)] = 1.0
@@ -93,11 +128,26 @@ class TeacherConfig(Strict):
 
 
 class DistillConfig(TrainConfig):
+    """A training with the help of teachers.
+
+    Attributes:
+        teacher: run folder of the teacher.
+        teachers: several, each under a name of your own, in place of ``teacher``.
+        distill: how the student learns from them.
+    """
+
     teacher: Place | None = None
     teachers: Annotated[dict[str, TeacherConfig], MinLen(1)] | None = None
     distill: DistillSection
 
 
 class PatchesConfig(Strict):
+    """A page about where a student learns.
+
+    Attributes:
+        out: the page, a .html; None: patches.html in the run folder.
+        n: validation scenes.
+    """
+
     out: Place | None = None
     n: Annotated[int, Ge(1)] = 3

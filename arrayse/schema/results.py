@@ -34,7 +34,28 @@ OptionalPlace = Annotated[str | None, AfterValidator(_expanded)]
 
 
 class EvaluateConfig(Strict):
-    """None stands for what goes with the source: see :func:`arrayse.verbs.results.build_request`."""
+    """An evaluation of runs; None mostly stands for what goes with the source.
+
+    Attributes:
+        data: a dataset of ``arrayse simulate``; or else one of the next two.
+        pairs: folder with noisy and clean files, named as in public test sets.
+        recordings: folder of recordings without a reference.
+        out: folder of the evaluation.
+        split: of the dataset; None: test.
+        snr_db: SNRs in dB that scenes are mixed at; None: [-5,0,5,10,15].
+        n_scenes: the first so many; None: all.
+        metrics: what is scored; None: WB-PESQ, ESTOI and SI-SDR, of recordings DNSMOS where it is installed.
+        beamformers: baselines, and bounds that are told the truth.
+        other_array: let networks hear another array than theirs, channel by channel.
+        binaural: names of pairs of runs, ``{ears: [LEFT, RIGHT]}``, whose interaural errors are scored.
+        baseline: system that the others are compared with; None: none.
+        teacher: run of which it is told how much of its gain the others keep; None: the largest that taught another.
+        n_examples: scenes to be heard in a report.
+        speed: measure real-time factors too.
+        workers: processes; None: one for each core.
+        cluster: ``local`` or ``tcp://host:port``: on dask workers (extra ``scale``).
+        seed: of the resampling that gives intervals.
+    """
 
     data: OptionalPlace = None
     pairs: OptionalPlace = None
@@ -57,6 +78,16 @@ class EvaluateConfig(Strict):
 
 
 class BenchmarkConfig(Strict):
+    """A measurement of speed.
+
+    Attributes:
+        data: dataset, for ``distillation`` and ``evaluation``.
+        speech: corpus, for ``simulator``: see ``arrayse keys simulate``.
+        noise: likewise.
+        repeats: measurements, whose median counts.
+        out: file for the table; None: it is only printed.
+    """
+
     data: Place | None = None
     speech: Place = "builtin"
     noise: Place = "builtin"
@@ -65,4 +96,10 @@ class BenchmarkConfig(Strict):
 
 
 class ReportConfig(Strict):
+    """A page about evaluations.
+
+    Attributes:
+        out: the page, a .html; None: report.html in the first folder.
+    """
+
     out: Place | None = None

@@ -20,6 +20,25 @@ SweepValue = float | str | dict[str, Any]
 
 
 class SweepConfig(Strict):
+    """What is scored while one thing changes.
+
+    Attributes:
+        condition: what changes.
+        values: that it takes.
+        data: folder of the dataset, which ``arrayse simulate`` made.
+        out: folder of the sweep.
+        runs: run folders, beside those that stand in the command.
+        split: of the dataset.
+        n_scenes: the first so many.
+        snr_db: SNR in dB of all scenes; None: 5.
+        metrics: what is scored.
+        beamformers: baselines, and bounds that are told the truth.
+        reference: value that the others are compared with; None: the first one.
+        baseline: system that the others are compared with; None: none.
+        workers: processes; None: one for each core.
+        seed: of the resampling that gives intervals.
+    """
+
     condition: Literal[tuple(CONDITIONS)]
     values: Annotated[list[SweepValue], MinLen(2)]
     data: Place

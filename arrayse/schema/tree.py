@@ -6,6 +6,10 @@ import inspect
 from typing import Any, Literal, get_args, get_origin
 
 from pydantic import BaseModel
+from pydantic.fields import FieldInfo
+
+NAME = "NAME"
+"""Stands in a key for what people name themselves."""
 
 
 def members_of(annotation: Any) -> list[type[BaseModel]]:
@@ -13,6 +17,27 @@ def members_of(annotation: Any) -> list[type[BaseModel]]:
     if inspect.isclass(annotation) and issubclass(annotation, BaseModel):
         return [annotation]
     return [member for part in get_args(annotation) for member in members_of(part)]
+
+
+def section_of(key: str, field: FieldInfo) -> str:
+    """What stands before the keys inside a key: ``fit.``, or ``terms.NAME.`` where people choose names."""
+    named = any(get_origin(part) is dict for part in (field.annotation, *_parts(field.annotation)))
+    return f"{key}.{NAME}." if named else f"{key}."
+
+
+def _parts(annotation: Any) -> list[Any]:
+    """Everything that a type is made of."""
+    return [inner for part in get_args(annotation) for inner in (part, *_parts(part))]
+
+
+def keys_of(schema: type[BaseModel], prefix: str = "") -> list[str]:
+    """Every key of a schema with dots, sections included, each once."""
+    keys: list[str] = []
+    for name, field in schema.model_fields.items():
+        keys.append(prefix + name)
+        for member in members_of(field.annotation):
+            keys += keys_of(member, section_of(prefix + name, field))
+    return list(dict.fromkeys(keys))
 
 
 def locate(schema: type[BaseModel], location: tuple[int | str, ...]) -> tuple[str, set[str]]:

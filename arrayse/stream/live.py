@@ -15,7 +15,8 @@ from typing import Any, Literal
 
 import numpy as np
 
-from arrayse.stream import Streamer, check_channels
+from arrayse.frontend.channels import check_channels, heard_channels
+from arrayse.stream import Streamer
 
 Kind = Literal["input", "output"]
 
@@ -146,7 +147,7 @@ class LiveStream:
         clock: Callable[[], float] = time.perf_counter,
     ) -> None:
         backend = streamer.backend
-        wanted = (backend.n_array_mics, len(backend.mics))
+        wanted = (backend.geometry.n_mics, len(backend.mics))
         n_inputs = next((number for number in wanted if number <= source.n_inputs), source.n_inputs)
         check_channels(n_inputs, backend, f"input: {source.name}")
         self.streamer, self.sound, self.source, self.sink = streamer, sound, source, sink
@@ -224,17 +225,13 @@ class LiveStream:
             raise self.sound.CallbackAbort from error
         outdata[:] = estimate.clip(-1, 1)[:, None]
         self._n_samples += frames
-        self._input_peak = _higher(self._input_peak, self._heard(indata))
+        self._input_peak = _higher(self._input_peak, heard_channels(indata.T, self.streamer.backend))
         self._output_peak = _higher(self._output_peak, estimate)
         busy = self._clock() - start
         self._busy += busy
         self._worst_load = max(self._worst_load, busy * self.streamer.backend.sample_rate / frames)
         if self._n_samples >= self._n_wanted:
             raise self.sound.CallbackStop
-
-    def _heard(self, indata: np.ndarray) -> np.ndarray:
-        backend = self.streamer.backend
-        return indata[:, backend.mics] if indata.shape[1] == backend.n_array_mics else indata
 
 
 def _higher(peak: float, wave: np.ndarray) -> float:

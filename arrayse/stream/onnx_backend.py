@@ -1,4 +1,4 @@
-"""An exported network in ONNX Runtime, as a backend of streams; needs numpy and onnxruntime alone."""
+"""An exported network in ONNX Runtime, as a backend of streams; needs no torch."""
 
 from __future__ import annotations
 
@@ -43,8 +43,8 @@ class OnnxBackend:
             raise ValueError(f"{path}: metadata: {error}") from None
         self._session = _open(content, path)
         _check_graph(self._session, self.metadata, path)
-        self.sample_rate, self.mics = self.metadata.sample_rate, list(self.metadata.mics)
-        self.n_array_mics = self.metadata.n_array_mics
+        self.sample_rate, self.geometry = self.metadata.sample_rate, self.metadata.geometry
+        self.mics = list(self.metadata.mics)
         self.block_samples, self.delay_samples = self.metadata.block_samples, self.metadata.delay_samples
         self._signal = self.metadata.signal.name
         self._names = [state.name for state in self.metadata.states]

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 MAX_BYTES = 2**31 - 1
-"""Larger than a protocol buffer can be."""
+"""The largest protocol buffer that there can be."""
 
 OWN_DOMAIN, OWN_OPERATORS = "com.microsoft", ("DynamicQuantizeLSTM",)
 """Operators of ONNX Runtime beside those of ONNX that an export has."""

@@ -6,6 +6,8 @@ import json
 from dataclasses import asdict, dataclass, fields
 from typing import Any, Literal, get_args
 
+from arrayse.geometry import ArrayGeometry
+
 KEY = "arrayse"
 """The metadata property with the JSON text; ``arrayse.NAME`` are plain numbers."""
 
@@ -15,6 +17,9 @@ VERSION = 1
 Form = Literal["frame", "wave"]
 
 DTYPES = ("float32", "float64", "int64", "bool")
+
+MAX_WEIGHT = 1e6
+"""Of a window: far beyond any that gives a signal back."""
 
 
 @dataclass(frozen=True)
@@ -98,9 +103,14 @@ class Metadata:
         return self.block_samples + self.delay_samples
 
     @property
+    def geometry(self) -> ArrayGeometry:
+        """The array."""
+        return ArrayGeometry(**self.array)
+
+    @property
     def n_array_mics(self) -> int:
         """Microphones of the array."""
-        return len(self.array["positions"])
+        return self.geometry.n_mics
 
     def properties(self) -> dict[str, str]:
         """The metadata properties of the file, text by key; the same metadata give the same text."""
@@ -134,7 +144,7 @@ def parse(text: str) -> Metadata:
         }
         metadata = Metadata(**{**{f.name: values[f.name] for f in fields(Metadata)}, **parts})
         _check(metadata, latency)
-    except (KeyError, TypeError, AttributeError) as error:
+    except (KeyError, TypeError, AttributeError, OverflowError) as error:
         raise ValueError(f"expected what arrayse export writes, got other values: {error!r}") from None
     return metadata
 
@@ -155,8 +165,6 @@ def _check(metadata: Metadata, latency: Any) -> None:
     for name in ("network", "run", "git"):
         value = getattr(metadata, name)
         _require(name, _is_text(value) or (value is None and name != "network"), "text", value)
-    positions = metadata.array["positions"]
-    _require("array", isinstance(positions, list) and len(positions) > 0, "positions of microphones", positions)
     delay, n_mics = metadata.delay_samples, metadata.n_array_mics
     _require(
         "delay_samples", _is_count(delay, 0) and latency == metadata.latency_samples, "a latency less a block", delay
@@ -165,16 +173,23 @@ def _check(metadata: Metadata, latency: Any) -> None:
     known = isinstance(mics, list) and all(_is_count(mic, 0) and mic < n_mics for mic in mics)
     _require("mics", known and len(set(mics)) == len(mics) > 0, f"channels of {n_mics} microphones", mics)
     _require("ref_mic", metadata.ref_mic in mics, f"one of {mics}", metadata.ref_mic)
-    shape = [len(mics), metadata.block_samples]
-    if metadata.form == "frame":
-        stft = metadata.stft
-        _require("stft", stft is not None and _is_whole(stft), "a transform with its windows", stft and stft.kind)
-        assert stft is not None
-        _require("hop_length", stft.hop_length == metadata.block_samples, str(metadata.block_samples), stft.hop_length)
-        shape = [len(mics), stft.n_fft // 2 + 1, 2]
+    stft, shape = metadata.stft, [len(mics), metadata.block_samples]
+    _require("stft", metadata.form == "wave" or stft is not None, "a transform with its windows", stft)
+    if stft is not None:
+        _check_transform(stft, metadata)
+        shape = [len(mics), stft.n_fft // 2 + 1, 2] if metadata.form == "frame" else shape
     _require("signal", metadata.signal.shape == shape, str(shape), metadata.signal.shape)
     _require("estimate", metadata.estimate.shape == shape[1:], str(shape[1:]), metadata.estimate.shape)
     _require("states", all(state.next for state in metadata.states), "states that are replaced", metadata.states)
+
+
+def _check_transform(stft: Transform, metadata: Metadata) -> None:
+    """Raises ValueError unless the transform is one, and its block and delay are those of the stream."""
+    _require("stft", _is_whole(stft), "a transform with its windows", stft.kind)
+    block, delay = metadata.block_samples, metadata.delay_samples
+    _require("hop_length", stft.hop_length == block, str(block), stft.hop_length)
+    ahead = delay - (stft.latency_samples - block)
+    _require("delay_samples", ahead >= 0 and ahead % block == 0, "that of the transform, and blocks", delay)
 
 
 def _is_whole(stft: Transform) -> bool:
@@ -185,7 +200,7 @@ def _is_whole(stft: Transform) -> bool:
         all(_is_count(length) for length in lengths)
         and list(lengths) == sorted(lengths)
         and len(stft.window) == len(stft.dual) == stft.win_length
-        and all(isinstance(number, (int, float)) for number in numbers)
+        and all(isinstance(number, (int, float)) and abs(number) < MAX_WEIGHT for number in numbers)
     )
 
 

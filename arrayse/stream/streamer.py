@@ -1,6 +1,6 @@
 """A causal network on an endless stream: blocks of any size in, as many samples out, in memory that does not grow.
 
-Needs numpy alone; torch is imported by :class:`TorchBackend`.
+torch is imported by :class:`TorchBackend` alone, when it computes.
 """
 
 from __future__ import annotations
@@ -9,6 +9,9 @@ import math
 from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
+
+from arrayse.frontend.channels import check_channels, heard_channels
+from arrayse.geometry import ArrayGeometry
 
 if TYPE_CHECKING:
     from arrayse.models import Enhancer
@@ -22,15 +25,15 @@ class Backend(Protocol):
 
     Attributes:
         sample_rate: Hz.
+        geometry: the array.
         mics: channels of the array that it hears.
-        n_array_mics: microphones of the array.
         block_samples: every push takes exactly so many samples.
         delay_samples: push returns the estimate of what came so many samples earlier.
     """
 
     sample_rate: int
+    geometry: ArrayGeometry
     mics: list[int]
-    n_array_mics: int
     block_samples: int
     delay_samples: int
 
@@ -63,8 +66,7 @@ class TorchBackend:
         if not enhancer.causal:
             raise ValueError("stream: expected a causal network, got one that needs the whole utterance")
         self.enhancer = enhancer.eval()
-        self.sample_rate, self.mics = enhancer.sample_rate, list(enhancer.mics)
-        self.n_array_mics = enhancer.geometry.n_mics
+        self.sample_rate, self.geometry, self.mics = enhancer.sample_rate, enhancer.geometry, list(enhancer.mics)
         self.block_samples, self.delay_samples = enhancer.block_samples, enhancer.delay_samples
 
     def start(self) -> Any:
@@ -175,7 +177,7 @@ class Streamer:
             raise ValueError(f"push: expected floating-point samples within [-1, 1], got {block.dtype}")
         if block.shape[1] % self.multiple:
             raise ValueError(f"push: expected a multiple of {self.multiple} samples, got {block.shape[1]}")
-        heard = block[self.backend.mics] if len(block) == self.backend.n_array_mics else block
+        heard = heard_channels(block, self.backend)
         with np.errstate(over="ignore"):  # what is too large for 32 bits is infinite, and muted
             return heard.astype(np.float32, copy=False)
 
@@ -215,12 +217,3 @@ class Streamer:
     def _check_open(self, what: str) -> None:
         if self._ended:
             raise ValueError(f"{what}: expected a running stream, got one that was flushed: reset() begins another")
-
-
-def check_channels(n_channels: int, backend: Backend, what: str) -> None:
-    """Raises ValueError unless sound has all microphones of the array, or just those that are heard."""
-    n_mics, n_heard = backend.n_array_mics, len(backend.mics)
-    if n_channels not in (n_mics, n_heard):
-        heard = "" if n_heard == n_mics else f", or {n_heard} (its microphones {backend.mics})"
-        turned = ": is it (n_samples, n_mics)? transpose it" if n_channels > 64 else ""
-        raise ValueError(f"{what}: expected {n_mics} channels, those of the array{heard}, got {n_channels}{turned}")

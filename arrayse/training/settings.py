@@ -17,16 +17,15 @@ class FitSettings:
     """How to train.
 
     Attributes:
-        batch_size: items of a step over all processes.
-        seconds: length of the training crops.
+        batch_size: items (crops of scenes) of a step over all processes.
+        seconds: length of the training crops; whole scenes if they are shorter.
         snr_db: range in dB that the SNR of an item is drawn from.
         draws: different crops and SNRs of each scene, the same for every seed; None: new ones in every epoch.
         epoch_steps: steps of an epoch, on scenes chosen at random; None: as many as there are full batches.
-        learning_rate: of Adam at the start of each phase.
-        schedule: ``cosine`` to 1 % over the phase, ``plateau``, or ``constant``.
-        plateau_patience: epochs without improvement before ``plateau`` multiplies the rate by
-            ``plateau_factor``.
-        plateau_factor: see above.
+        learning_rate: that of Adam at the start of each phase.
+        schedule: of the learning rate: ``cosine`` to 1 % over the phase, ``plateau``, or ``constant``.
+        plateau_patience: epochs without improvement before ``plateau`` lowers the learning rate.
+        plateau_factor: what ``plateau`` multiplies the learning rate by.
         gradient_clip: largest norm of the gradient.
         precision: ``bfloat16`` autocast, ``float32``, or ``auto``: the former where the hardware has it.
         checkpoint_steps: steps between checkpoints inside an epoch.

@@ -15,7 +15,7 @@ def summary_writer() -> Any:
     try:
         from torch.utils.tensorboard import SummaryWriter
     except ImportError:
-        raise RuntimeError("tensorboard: expected the package, got none: install arrayse[track]") from None
+        raise RuntimeError("tensorboard: expected the package, got none: pip install 'arrayse[track]'") from None
     return SummaryWriter
 
 

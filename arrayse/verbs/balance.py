@@ -11,11 +11,12 @@ import torch
 from arrayse.checkpoint import fingerprint, load_enhancer
 from arrayse.config import ConfigError, flatten, read_config, read_yaml
 from arrayse.data import SceneReader, Share, epoch_batches
-from arrayse.mixture import open_dataset
+from arrayse.kd import Teacher
 from arrayse.objectives import Objective
-from arrayse.phases import distillation_plan
+from arrayse.phases import distillation_plan, key_of
 from arrayse.training.loop import FitSettings
 from arrayse.verbs.common import CONFIG, Values
+from arrayse.verbs.nets import build_readers, open_training_data
 
 N_BATCHES = 8
 """Training batches that gradients are averaged over."""
@@ -66,7 +67,8 @@ def balanced_weights(
 
     Both are taken at the weights of a student that was trained without a teacher, over training batches: what a loss
     means for a student that has learnt something already. Losses have units of their own, and differ by factors of a
-    thousand.
+    thousand. A term that several teachers share has one weight, by the sum of their gradients, each times the weight
+    of its teacher.
 
     Args:
         values: of a distill config, with teachers; its schedule does not count, and a cache is not used.
@@ -74,7 +76,8 @@ def balanced_weights(
         progress: called with batches done and batches in all.
 
     Returns:
-        Ratio of the mean norms of the gradients in the student's weights, rounded to two figures.
+        Ratio of the mean norms of the gradients in the student's weights, rounded to two figures, by the name that the
+        term has in the config.
 
     Raises:
         ValueError: what :func:`arrayse.phases.distillation_plan` refuses, the student as its own teacher, fewer scenes
@@ -83,7 +86,7 @@ def balanced_weights(
     at_once = {"schedule": "one_step", "supervised_weight": 0.5}  # both have gradients
     # no cache: whoever fills one claims it first
     values = {**values, "phase_epochs": None, "distill": {**values["distill"], **at_once, "cache": None}}
-    dataset, settings = open_dataset(Path(values["data"])), FitSettings(**values["fit"])
+    dataset, settings = open_training_data(values), FitSettings(**values["fit"])
     torch.manual_seed(0)
     plan = distillation_plan(values, load_enhancer(student), dataset, settings)
     for teacher in plan.teachers:
@@ -92,27 +95,43 @@ def balanced_weights(
             raise ConfigError(f"{key}: expected another network than the student, got {student} itself")
     objective = plan.phases[0].objective.train()
     objective.student.requires_grad_(True)
-    reader = SceneReader(dataset, "train", settings.snr_db, settings.seconds, values["seed"], draws=settings.draws)
-    norms = _gradient_norms(objective, reader, settings.batch_size, progress)
-    return {name: float(f"{norms['supervised'] / norm:.2g}") for name, norm in norms.items() if name != "supervised"}
+    reader, shares = build_readers(values, dataset, settings)[0], _shares(plan.teachers, values["distill"]["terms"])
+    norms = _gradient_norms(objective, {"supervised": {"supervised": 1.0}, **shares}, reader, settings, progress)
+    supervised = norms.pop("supervised")
+    return {name: float(f"{supervised / norm:.2g}") for name, norm in norms.items()}
+
+
+def _shares(teachers: list[Teacher], sections: Values) -> dict[str, dict[str, float]]:
+    """For each term of a config its parts of the objective, with the weights of their teachers."""
+    shares: dict[str, dict[str, float]] = {}
+    for teacher in teachers:
+        for term in teacher.terms:
+            shares.setdefault(key_of(term, teacher, sections), {})[term.name] = teacher.weight
+    return shares
 
 
 def _gradient_norms(
-    objective: Objective, reader: SceneReader, batch_size: int, progress: Callable[[int, int], None]
+    objective: Objective,
+    sums: dict[str, dict[str, float]],
+    reader: SceneReader,
+    settings: FitSettings,
+    progress: Callable[[int, int], None],
 ) -> dict[str, float]:
-    """Norms of the gradients of every part of an objective in the student's weights, added up over batches."""
-    weights, norms = list(objective.student.parameters()), dict[str, float]()
+    """Norms of the gradients of weighted sums of parts of an objective in the student's weights, added over batches."""
+    weights, norms = list(objective.student.parameters()), dict.fromkeys(sums, 0.0)
     entries = reader.entries()
-    n_batches = min(N_BATCHES, len(entries) // batch_size)
+    n_batches = min(N_BATCHES, len(entries) // settings.batch_size)
     if not n_batches:
-        raise ConfigError(f"fit.batch_size: expected at most {len(entries)} (the scenes), got {batch_size}")
-    batches = epoch_batches(reader, entries, batch_size, 0, range(n_batches), Share())
+        raise ConfigError(f"fit.batch_size: expected at most {len(entries)} (the scenes), got {settings.batch_size}")
+    progress(0, n_batches)
+    batches = epoch_batches(reader, entries, settings.batch_size, 0, range(n_batches), Share())
     for done, batch in enumerate(batches, start=1):
         parts = objective(batch)
-        for name in [name for name in parts if name != "loss"]:
-            gradients = torch.autograd.grad(parts[name], weights, retain_graph=True, allow_unused=True)
+        for name, factors in sums.items():
+            total = torch.stack([factor * parts[part] for part, factor in factors.items()]).sum()
+            gradients = torch.autograd.grad(total, weights, retain_graph=True, allow_unused=True)
             squares = [gradient.square().sum() for gradient in gradients if gradient is not None]
-            norms[name] = norms.get(name, 0.0) + (float(torch.stack(squares).sum().sqrt()) if squares else 0.0)
+            norms[name] += float(torch.stack(squares).sum().sqrt()) if squares else 0.0
         progress(done, n_batches)
     for name, norm in norms.items():
         if norm == 0:

@@ -10,7 +10,7 @@ from arrayse.mixture import SPLITS
 from arrayse.parallel import available_cores
 from arrayse.preview import build_preview
 from arrayse.provenance import ABOUT, provenance, write_about
-from arrayse.verbs.common import CONFIG, Values
+from arrayse.verbs.common import CONFIG, Values, open_data
 from simulate.corpus import load_corpus
 from simulate.generate import generate
 from simulate.measured import load_rooms
@@ -51,6 +51,7 @@ def run_verify(
 ) -> tuple[list[str], list[str]]:
     """Checks a dataset, makes again what is broken if ``mend``, and returns what is still wrong and its statistics."""
     n_workers = workers or available_cores()
+    open_data(folder)
     findings, statistics = verify(folder, n_workers, progress)
     lines = []
     if findings and mend:

@@ -9,7 +9,7 @@ import numpy as np
 
 from arrayse.audio import read_audio
 from arrayse.checkpoint import load_enhancer
-from arrayse.models.enhancer import check_channels
+from arrayse.frontend.channels import check_channels
 from arrayse.verbs.recordings import look_at, write_estimate
 
 

@@ -9,9 +9,8 @@ from typing import TYPE_CHECKING
 
 from arrayse.checkpoint import fingerprint, load_enhancer
 from arrayse.config import ConfigError
-from arrayse.mixture import open_dataset
 from arrayse.report.text import count, metric_style, number, with_spread
-from arrayse.verbs.common import Values
+from arrayse.verbs.common import Values, open_data
 
 if TYPE_CHECKING:
     from arrayse.export.build import Exported
@@ -53,7 +52,7 @@ def run_export(run: Path, out: Path, values: Values, progress: Callable[[int, in
     if values["data"] is not None and not values["int8"]:
         raise ConfigError("data: expected it with int8=true, whose cost it tells, got it without")
     enhancer = load_enhancer(run)
-    dataset = None if values["data"] is None else open_dataset(Path(values["data"]))
+    dataset = None if values["data"] is None else open_data(Path(values["data"]))
     exported = export(enhancer, out, values["form"] or default_form(enhancer), values["int8"], fingerprint(run))
     lines = told(exported)
     if dataset is not None:

@@ -14,7 +14,7 @@ from arrayse.data import SceneReader
 from arrayse.files import check_new_folder, read_json, sha256_of
 from arrayse.fresh import FreshReader
 from arrayse.geometry import ArrayGeometry
-from arrayse.mixture import Dataset, open_dataset
+from arrayse.mixture import Dataset
 from arrayse.models import NETS, Enhancer, build_enhancer
 from arrayse.phases import Plan, distillation_plan, supervised_plan
 from arrayse.provenance import ABOUT, provenance, write_about
@@ -22,19 +22,19 @@ from arrayse.schema.nets import TrainConfig
 from arrayse.teachers import cache_claims
 from arrayse.training.loop import FitSettings, ProgressCallback, check_fit, fit, precision_name
 from arrayse.training.processes import is_first_process
-from arrayse.verbs.common import CONFIG, Values
+from arrayse.verbs.common import CONFIG, Values, open_data
 from simulate.description import open_world
 
 
 def run_train(values: Values, progress: ProgressCallback, say: Callable[[str], None]) -> Path:
     """Trains a network, with a teacher if the values name one, and returns the run folder."""
-    dataset, run = open_dataset(Path(values["data"])), Path(values["out"])
+    dataset, run = open_training_data(values), Path(values["out"])
     settings = FitSettings(**values["fit"])
     torch.manual_seed(values["seed"])
     student = build_network(values, dataset.geometry, dataset.sample_rate)
     distils = "distill" in values
     plan = distillation_plan(values, student, dataset, settings) if distils else supervised_plan(values, student)
-    readers = _readers(values, dataset, settings)
+    readers = build_readers(values, dataset, settings)
     _check_fit(plan, readers, settings, values)
     claims = cache_claims(plan.teachers, readers[0], settings) if is_first_process() and not is_finished(run) else []
     about = {
@@ -61,17 +61,35 @@ def run_train(values: Values, progress: ProgressCallback, say: Callable[[str], N
     return run
 
 
-def _readers(values: Values, dataset: Dataset, settings: FitSettings) -> list[SceneReader]:
-    """Training and validation scenes."""
+def open_training_data(values: Values) -> Dataset:
+    """The dataset that is trained on.
+
+    Raises:
+        ValueError: none there, or one without training scenes though they are not to be simulated.
+    """
+    dataset = open_data(Path(values["data"]))
+    if not values["fresh"] and not dataset.n_scenes.get("train"):
+        hint = "fresh=2000 simulates so many an epoch when they are needed"
+        raise ConfigError(f"data: expected training scenes in {dataset.folder}, got none: {hint}")
+    return dataset
+
+
+def build_readers(values: Values, dataset: Dataset, settings: FitSettings) -> list[SceneReader]:
+    """Training and validation scenes.
+
+    Raises:
+        ValueError: keys that mean nothing for fresh scenes; no corpora to simulate them from.
+    """
     readers = [
         SceneReader(dataset, split, settings.snr_db, settings.seconds, values["seed"], draws=settings.draws)
         for split in ("train", "valid")
     ]
     if values["fresh"]:
-        if settings.draws is not None:
-            raise ConfigError(
-                f"fit.draws: expected none with fresh, whose scenes never come back, got {settings.draws}"
-            )
+        never = "expected none with fresh, whose scenes never come back"
+        given = {"fit.draws": settings.draws, "distill.cache": values.get("distill", {}).get("cache")}
+        told = [f"{key}: {never}, got {value}" for key, value in given.items() if value is not None]
+        if told:
+            raise ConfigError("\n".join(told))
         world, _ = open_world(dataset.folder)
         readers[0] = FreshReader(**vars(readers[0]), world=world, n_scenes=values["fresh"])
     return readers
@@ -126,16 +144,24 @@ def describe(values: Values, geometry: ArrayGeometry, sample_rate: int) -> Value
 
 
 def _claim(run: Path, values: Values, about: Values) -> None:
-    """Writes the resolved config, or checks that the run there was begun with the same one, data and teacher."""
+    """Writes the resolved config, or checks that the run there was begun with the same one, data and teacher.
+
+    Whatever ``fit.precision`` says, it has to mean the same: a run that went on in another precision would be neither.
+    """
     path = run / CONFIG
     if path.is_file():
-        check_same(path, values)
+        check_same(path, values, but=("fit.precision",))
         begun = read_json(run / ABOUT, "run") if (run / ABOUT).is_file() else about
         for what in ("data", "teachers"):
             if begun.get(what, about[what]) != about[what]:
                 raise ConfigError(
                     f"{what}: expected the one that {run} was begun with, got another: choose another out="
                 )
+        before, now = begun.get("precision", about["precision"]), about["precision"]
+        if before != now and not is_finished(run):
+            here = f"{now}, which auto means here" if values["fit"]["precision"] == "auto" else now
+            hint = f"fit.precision={str(before).split()[0]} goes on with it"
+            raise ConfigError(f"fit.precision: expected {before}, in which {run} was begun, got {here}: {hint}")
         return
     check_new_folder(run, "a run")
     write_config(path, values)

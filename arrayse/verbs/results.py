@@ -17,7 +17,7 @@ from arrayse.parallel import available_cores
 from arrayse.provenance import provenance
 from arrayse.report.latex import latex_table
 from arrayse.report.table import csv_table, markdown_table
-from arrayse.verbs.common import CONFIG, Values
+from arrayse.verbs.common import CONFIG, Values, open_data
 
 KEYS = {"data": DATASET, "pairs": PAIRS, "recordings": RECORDINGS}
 """The keys that say what is scored on."""
@@ -38,6 +38,8 @@ def run_evaluate(values: Values, runs: dict[str, Path], progress: Callable[[int,
         ValueError: not one source, keys that could do nothing; see :func:`arrayse.evaluation.loop.evaluate`.
     """
     out, request = Path(values["out"]), build_request(values, runs)
+    if request.source == DATASET:
+        open_data(request.data)
     workers = values["workers"] or available_cores()
     summary = evaluate(request, out, workers, provenance(values["seed"]), progress, values["cluster"])
     if values["speed"]:

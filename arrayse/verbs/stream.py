@@ -12,7 +12,8 @@ import numpy as np
 import soundfile
 
 from arrayse.files import one_line
-from arrayse.stream import Backend, Streamer, TorchBackend, check_channels
+from arrayse.frontend.channels import check_channels
+from arrayse.stream import Backend, Streamer, TorchBackend
 from arrayse.stream.live import LiveStream, find_device
 from arrayse.verbs.common import Values
 from arrayse.verbs.recordings import look_at, write_estimate
@@ -130,7 +131,7 @@ class _FileJob:
 
     def _enhanced(self) -> Iterator[np.ndarray]:
         for block in self._blocks():
-            self.heard_sound = self.heard_sound or bool(block.any())
+            self.heard_sound = self.heard_sound or bool((np.isfinite(block) & (block != 0)).any())
             start = time.perf_counter()
             wave = self.streamer.push(block)
             self.busy += time.perf_counter() - start

@@ -14,7 +14,7 @@ from arrayse.evaluation.loop import ROWS, evaluate
 from arrayse.evaluation.summary import Request
 from arrayse.files import check_new_folder, read_json, read_json_lines, sha256_of, write_json, write_text
 from arrayse.geometry import ArrayGeometry
-from arrayse.mixture import Dataset, open_dataset
+from arrayse.mixture import Dataset
 from arrayse.parallel import available_cores
 from arrayse.provenance import provenance
 from arrayse.report.sweep_figure import draw_sweep
@@ -32,7 +32,7 @@ from arrayse.sweep import (
     systems_of,
 )
 from arrayse.sweep.conditions import Value
-from arrayse.verbs.common import CONFIG, Values
+from arrayse.verbs.common import CONFIG, Values, open_data
 from simulate.description import open_world
 
 OWN = "own"
@@ -55,7 +55,7 @@ def run_sweep(values: Values, runs: dict[str, Path], progress: Progress = lambda
         ValueError: unknown runs, reference or baseline, values or a dataset that do not go with the condition, a
             folder that holds something else; see :func:`arrayse.evaluation.loop.evaluate`.
     """
-    out, dataset = Path(values["out"]), open_dataset(Path(values["data"]))
+    out, dataset = Path(values["out"]), open_data(Path(values["data"]))
     swept = _checked(values, runs, dataset)
     labels = [label_of(value) for value in swept]
     n_scenes = min(values["n_scenes"], len(dataset.entries(values["split"])))

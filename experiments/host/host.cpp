@@ -49,10 +49,21 @@ class Network {
     float* wave() { return inputs_[0].GetTensorMutableData<float>(); }             // (mics, block_samples), to be filled
     const float* estimate() { return outputs_[0].GetTensorMutableData<float>(); }  // (block_samples), after a step
 
-    void step() {
+    // Computes the next estimate; false: the block was muted. No number that is no sound gets into a state, where it
+    // would stay: such a block is heard as zeros, and where the estimate is not finite, zeros come out of it.
+    bool step() {
+        float *heard = wave(), *estimated = outputs_[0].GetTensorMutableData<float>();
+        const size_t n_heard = mics.size() * block_samples;
+        const bool is_sound = std::all_of(heard, heard + n_heard, [](float x) { return std::abs(x) <= 1e10f; });
+        if (!is_sound) std::fill_n(heard, n_heard, 0.0f);
         session_.Run(Ort::RunOptions{nullptr}, in_.data(), inputs_.data(), in_.size(), out_.data(), outputs_.data(),
                      out_.size());
+        if (!std::all_of(estimated, estimated + block_samples, [](float x) { return std::isfinite(x); })) {
+            std::fill_n(estimated, block_samples, 0.0f);
+            return false;
+        }
         for (size_t i = 1; i < inputs_.size(); ++i) std::swap(inputs_[i], outputs_[i]);  // the next states
+        return is_sound;
     }
 
    private:
@@ -95,7 +106,7 @@ void enhance(const std::string& model, const std::string& source, const std::str
         throw std::runtime_error(source + ": expected " + std::to_string(network.n_array_mics) + " channels");
     WavWriter enhanced(destination, noisy.sample_rate, noisy.n_samples);
     std::vector<float> heard(n_channels * block);
-    size_t n_late = network.delay_samples, n_left = noisy.n_samples;
+    size_t n_late = network.delay_samples, n_left = noisy.n_samples, n_muted = 0;
     double seconds = 0;
     while (n_left) {
         noisy.read(heard, block);
@@ -104,7 +115,7 @@ void enhance(const std::string& model, const std::string& source, const std::str
             std::copy_n(heard.data() + channel * block, block, network.wave() + i * block);
         }
         const auto start = std::chrono::steady_clock::now();
-        network.step();
+        n_muted += !network.step();
         seconds += std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
         const size_t n_skipped = std::min(n_late, block), n_kept = std::min(block - n_skipped, n_left);
         enhanced.write(network.estimate() + n_skipped, n_kept);
@@ -112,7 +123,7 @@ void enhance(const std::string& model, const std::string& source, const std::str
     }
     const double length = double(noisy.n_samples) / noisy.sample_rate;
     std::cout << "latency " << 1e3 * (block + network.delay_samples) / network.sample_rate << " ms, real-time factor "
-              << seconds / length << "\n";
+              << seconds / length << ", " << n_muted << " muted blocks\n";
 }
 
 }  // namespace

@@ -40,6 +40,7 @@ class WavReader : File {
             } else if (name == "data") {
                 if (!n_channels) throw bad("a format before the samples");
                 n_samples = size / (n_channels * bytes_);
+                if (!n_samples) throw bad("samples");
                 return;
             } else {
                 skip(size + size % 2);
