@@ -24,10 +24,9 @@ from arrayse.mixture import Dataset, open_dataset
 from arrayse.models import Enhancer
 from arrayse.objectives import Batch
 from arrayse.provenance import ABOUT
-from arrayse.report.audio import in_common
 from arrayse.report.build import render_page
 from arrayse.report.patches_figure import PatchView, patches_figure
-from arrayse.report.players import PlayerView, sources_of
+from arrayse.report.players import PlayerView, player_of
 from arrayse.teachers import load_teachers
 from arrayse.training.loop import FitSettings
 from arrayse.verbs.common import CONFIG, Values
@@ -38,7 +37,7 @@ Seen = tuple[list[Tensor], ...]
 
 
 @dataclass(frozen=True)
-class SceneView:
+class LessonView:
     """What the page shows of a scene; figures are SVG text."""
 
     id: str
@@ -81,7 +80,7 @@ def draw_patches(run: Path, n_scenes: int, out: Path, progress: Progress = lambd
     """
     lesson = load_lesson(run)
     entries = lesson.reader.entries()[:n_scenes]
-    scenes: list[SceneView] = []
+    scenes: list[LessonView] = []
     progress(0, len(entries))
     for entry in entries:
         scenes.append(_scene(f"s{len(scenes) + 1}", lesson, collate(lesson.reader, [entry], 0)))
@@ -148,7 +147,7 @@ def _view(term: Term, seen: Seen, student: Enhancer, batch: Batch) -> PatchView:
         levels_db=(20 * (spectrum.abs() + 1e-6).log10()).numpy(),
         bins_hz=student.sample_rate / stft.n_fft,
         hop_seconds=stft.hop_length / student.sample_rate,
-        first_seconds=(stft.hop_length - stft.win_length / 2) / student.sample_rate,
+        first_seconds=(stft.hop_length - stft.latency_samples / 2) / student.sample_rate,
         selected=None if selected is None else selected.numpy(),
         crossover=_crossover(bands),
     )
@@ -163,11 +162,11 @@ def _crossover(bands: list[Band]) -> np.ndarray | None:
     return None
 
 
-def _scene(name: str, lesson: Lesson, batch: Batch) -> SceneView:
+def _scene(name: str, lesson: Lesson, batch: Batch) -> LessonView:
     """Figures of all terms, and all that can be heard; ``name`` starts every id."""
     views = [view for teacher in lesson.teachers for view in patch_views(lesson.student, teacher, batch)]
     figures = tuple(patches_figure(view, f"{name}-{view.term}") for view in views)
-    return SceneView(name, batch.ids[0], figures, _player(f"{name}-p", lesson, batch))
+    return LessonView(name, batch.ids[0], figures, _player(f"{name}-p", lesson, batch))
 
 
 @torch.inference_mode()
@@ -179,9 +178,8 @@ def _player(name: str, lesson: Lesson, batch: Batch) -> PlayerView:
     for title, enhancer in heard.items():
         waves[title] = enhancer(batch.noisy).wave[0]
         captions[title] = f"microphones {', '.join(map(str, enhancer.mics))}"
-    sources = sources_of(in_common({title: wave.numpy() for title, wave in waves.items()}), rate, captions)
-    seconds = batch.noisy.shape[-1] / rate
-    return PlayerView(name, batch.ids[0], round(float(batch.snr_db[0]), 1) + 0.0, seconds, sources)
+    heard_waves = {title: wave.numpy() for title, wave in waves.items()}
+    return player_of(name, batch.ids[0], float(batch.snr_db[0]), heard_waves, rate, captions)
 
 
 def _title(teacher: Teacher) -> str:

@@ -57,7 +57,7 @@ def _system(name: str) -> dict[str, Any]:
         "kind": kind,
         "params": params,
         "macs_per_second": macs,
-        "mics": [0, 1],
+        "mics": None if name == "noisy" else [0, 1],
         "causal": True,
     }
 

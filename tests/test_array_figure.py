@@ -16,7 +16,8 @@ from matplotlib.image import imread
 from matplotlib.lines import Line2D
 
 from arrayse.geometry import ArrayGeometry, circular, compact_diamond, glasses, linear, phone
-from arrayse.report.array_figure import DOTS_PER_INCH, FLOOR_DB, SIZE_INCHES, draw_array
+from arrayse.report.array_figure import FLOOR_DB, draw_array, spacings
+from arrayse.report.array_style import DOTS_PER_INCH, SIZE_INCHES
 
 Draw = Callable[[ArrayGeometry], dict[str, Axes]]
 RNG = np.random.default_rng(0)
@@ -70,16 +71,28 @@ def test_writes_a_png_of_the_expected_size_with_ink_in_every_panel(geometry: Arr
 
 
 def test_the_title_tells_name_number_aperture_and_aliasing(draw: Draw) -> None:
-    def title(geometry: ArrayGeometry) -> tuple[str, str]:
-        name, facts = draw(geometry)["Directivity index"].figure.texts
-        return name.get_text(), facts.get_text()
+    def title(geometry: ArrayGeometry) -> tuple[str, str, str]:
+        name, facts, aliasing = draw(geometry)["Directivity index"].figure.texts
+        return name.get_text(), facts.get_text(), aliasing.get_text()
 
-    name, facts = title(compact_diamond())
+    name, facts, aliasing = title(compact_diamond())
     assert name == "compact_diamond"
     assert facts.split("   ·   ")[:2] == ["5 microphones", "aperture 12 mm"]
-    assert "spatial aliasing above 49 kHz" in facts
-    assert "1 microphone   ·   aperture 0 mm   ·   no spatial aliasing" in title(linear(1))[1]
+    assert "the widest pair (12 mm) 14.3 kHz, the closest pair (3.5 mm) 49 kHz" in aliasing
+    assert "the only pair (50 mm) 3.43 kHz" in title(linear(2, 0.05))[2]
+    corners = [[0, 0, 0], [0.05, 0, 0], [0.025, 0.05 * np.sqrt(3) / 2, 0]]
+    assert "all pairs (50 mm) 3.43 kHz" in title(ArrayGeometry(np.array(corners)))[2]
+    assert "1 microphone   ·   aperture 0 mm" in title(linear(1))[1]
+    assert title(linear(1))[2] == "no spatial aliasing"
     assert title(ArrayGeometry(np.zeros((1, 3)), name="long" * 30))[0] == ("long" * 30)[:69] + "…"
+
+
+def test_both_aliasing_frequencies_are_those_of_the_distances() -> None:
+    geometry = ArrayGeometry(np.array([[0, 0, 0], [0.02, 0, 0], [0, 0.1, 0]]))
+    widest, closest = spacings(geometry)
+    assert widest.metres == pytest.approx(geometry.aperture) == pytest.approx(np.hypot(0.02, 0.1))
+    assert closest.aliasing_hz == pytest.approx(geometry.aliasing_hz) == pytest.approx(343 / 0.04)
+    assert widest.aliasing_hz == pytest.approx(343 / 2 / np.hypot(0.02, 0.1))
 
 
 def test_the_side_view_is_drawn_only_if_heights_differ(draw: Draw) -> None:
@@ -98,6 +111,8 @@ def test_layout_shows_front_up_left_on_the_left_every_number_and_the_reference(d
     panel = draw(geometry)["Layout from above"]
     assert panel.xaxis_inverted()
     assert not panel.yaxis_inverted()
+    assert panel.get_xlabel().split("   ") == ["left  ←", "y (mm)", "→  right"]
+    assert panel.get_ylabel().split("   ") == ["back  ←", "x (mm)", "→  front"]
     at = {text.get_text(): text.get_position() for text in panel.texts}
     for mic, (x, y, _) in enumerate(geometry.positions * 1e3):
         np.testing.assert_allclose(at[str(mic)], (y, x), atol=1e-9)
@@ -135,15 +150,19 @@ def test_gains_and_the_aliasing_line(draw: Draw) -> None:
     geometry = circular()
     panels = draw(geometry)
     for title in ("Directivity index", "White-noise gain"):
-        simple, sharp, _, aliasing = panels[title].lines
-        np.testing.assert_allclose(curve(aliasing)[0], geometry.aliasing_hz)
-        assert aliasing.get_label() == "Spatial aliasing above 2.92 kHz"
+        simple, sharp, _, widest, closest = panels[title].lines
+        np.testing.assert_allclose(curve(widest)[0], 343 / 2 / geometry.aperture)
+        np.testing.assert_allclose(curve(closest)[0], geometry.aliasing_hz)
+        assert widest.get_label() == "Aliasing of the widest pair, 1.8 kHz"
+        assert closest.get_label() == "Aliasing of the closest pair, 2.92 kHz"
+        assert widest.get_linestyle() != closest.get_linestyle()
         assert panels[title].get_xlim() == (100, 8000)
     np.testing.assert_allclose(curve(simple)[1], 10 * np.log10(5))
     assert (curve(sharp)[1] <= 10 * np.log10(5) + 1e-9).all()
     assert len(draw(linear(1))["Directivity index"].lines) == 3  # one microphone has no aliasing
-    beyond = draw(compact_diamond())["Directivity index"].lines[-1]
-    assert beyond.get_label() == "Spatial aliasing above 49 kHz, beyond this band"
+    beyond = draw(compact_diamond())["Directivity index"]
+    labels = [text.get_text() for legend in beyond.figure.legends for text in legend.texts]
+    assert labels == ["500 Hz", "1 kHz", "2 kHz", "4 kHz", "Delay-and-sum", "Superdirective (loading 0.01)"]
 
 
 @pytest.mark.parametrize("sample_rate", [8000, 48000])

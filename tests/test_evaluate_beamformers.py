@@ -23,8 +23,8 @@ from arrayse.report.build import build_report
 from arrayse.report.figures import colour_index
 from arrayse.report.headline import headline
 from arrayse.report.results import parse_results
-from arrayse.report.section import best_cells
 from arrayse.report.table import csv_table, markdown_table, print_table
+from arrayse.report.table_text import best_cells
 from tests.report_example import make_summary
 from tests.test_evaluate import make_run
 

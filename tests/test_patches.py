@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import copy
 import re
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -14,6 +16,7 @@ from matplotlib import colormaps
 from arrayse.checkpoint import load_enhancer, save_description, save_weights
 from arrayse.config import read_config
 from arrayse.data import Share, collate, valid_batches
+from arrayse.frontend.stft import Stft
 from arrayse.kd import LiveViews
 from arrayse.kd.views import look
 from arrayse.mixture import open_dataset
@@ -21,7 +24,7 @@ from arrayse.objectives import Batch
 from arrayse.patches import Lesson, draw_patches, load_lesson, patch_views
 from arrayse.report.patches_figure import GREY, PatchView, patches_figure, picture
 from arrayse.training.loop import FitSettings
-from arrayse.verbs.nets import _readers, run_train
+from arrayse.verbs.nets import build_readers, run_train
 from tests.estimate_cases import slow_crossover
 from tests.test_report import Page
 from tests.tiny import description, enhancer
@@ -79,7 +82,7 @@ def views(lesson: Lesson, batch: Batch) -> dict[str, PatchView]:
 
 def test_scenes_are_those_of_the_validation(lesson: Lesson, student: Path, batch: Batch) -> None:
     values = read_config("distill", [str(student / "config.yaml")])
-    reader = _readers(values, lesson.dataset, FitSettings(**values["fit"]))[1]
+    reader = build_readers(values, lesson.dataset, FitSettings(**values["fit"]))[1]
     assert lesson.reader == reader
     (heard,) = valid_batches(reader, reader.entries(), 2, Share())
     assert heard.keys[1] == batch.keys[0]
@@ -161,6 +164,18 @@ def test_frames_stand_where_their_windows_do(views: dict[str, PatchView]) -> Non
     assert view.levels_db.shape == (129, 53)
     assert view.hop_seconds == 64 / 16000
     assert view.first_seconds == pytest.approx((64 - 256 / 2) / 16000)
+
+
+def test_frames_of_asymmetric_windows_stand_where_they_give_back(lesson: Lesson, batch: Batch) -> None:
+    (teacher,) = lesson.teachers
+    term = next(each for each in teacher.terms if each.name == "dfkd")
+    loss = copy.deepcopy(term.loss)
+    loss.stft = Stft(256, 64, "asymmetric", synthesis_length=128)
+    (view,) = patch_views(lesson.student, replace(teacher, terms=[replace(term, loss=loss)]), batch)
+    dual = loss.stft.dual.numpy()
+    first, last = np.flatnonzero(dual)[[0, -1]]
+    middle = 64 - 256 + (first + last) / 2  # frame 0 sees the 256 samples before 64
+    assert view.first_seconds == pytest.approx(middle / 16000, abs=1 / 16000)
 
 
 def test_the_spectrogram_is_of_the_noisy_input(views: dict[str, PatchView], batch: Batch) -> None:

@@ -22,6 +22,7 @@ from arrayse.report.preview_figures import (
 )
 from arrayse.report.preview_measures import level_dbfs, real_coherence, spread_pairs, third_octave_levels
 from arrayse.report.preview_overview import overview_figure, sources_figure
+from arrayse.report.preview_room import room_figure
 from arrayse.report.preview_scene import (
     Preview,
     PreviewCoherence,
@@ -215,6 +216,20 @@ def test_every_figure_is_whole_and_in_the_colours_of_the_page() -> None:
     assert "target" in Page(svgs[0]).text  # the early part is marked
     assert "target" not in Page(response_figure(scene(), "a")).text
     assert f"T30 {shown.response.t30:.2f} s" in svgs[1]
+
+
+@pytest.mark.parametrize(("reach", "rings"), [(2.0, ["1 m", "2 m"]), (2.8, ["1 m", "2 m"]), (0.6, ["0.25 m", "0.5 m"])])
+def test_no_ring_is_drawn_beyond_the_picture(reach: float, rings: list[str]) -> None:
+    centre = np.array([3.0, 2.0, 1.5])
+    near = scene(sources=(PreviewSource("ann", (), 0.0, centre[None] + [[0.0, reach, 0]]),))
+    picture = sources_figure(PREVIEW, [near], "a")
+    assert re.findall(r">([\d.]+ m)<", picture) == rings
+
+
+def test_plans_tell_their_directions() -> None:
+    drawing = room_figure(scene(), "a")
+    for title in ("Plan (m): x to the right, y up", "From the south (m): x to the right, z up"):
+        assert title in drawing
 
 
 def test_ranges_read_as_people_write_them() -> None:

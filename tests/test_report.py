@@ -77,11 +77,11 @@ def test_the_page_holds_every_system_and_value_and_loads_nothing(evaluation: Pat
     page = page_of([evaluation], tmp_path / "report.html")
     summary = json.loads((evaluation / "summary.json").read_text())
     for system in GAIN:
-        cells = next(row for row in page.rows if row[0] == system and len(row) == 3 + 9)
+        cells = next(row for row in page.rows if row[0] == system and len(row) == 4 + 9)
         expected = [cell_of(summary, system, snr, metric)["mean"] for metric in MEANS for snr in SNRS]
         digits = [2] * 3 + [3] * 3 + [1] * 3
         written = [f"{value:.{places}f}".replace("-", "−") for value, places in zip(expected, digits, strict=True)]
-        assert [cell.split("±")[0] for cell in cells[3:]] == written
+        assert [cell.split("±")[0] for cell in cells[4:]] == written
     for _, attributes in page.tags:
         for key in ("src", "href", "xlink:href", "action", "data", "poster", "srcset"):
             assert (attributes.get(key) or "#").startswith(("#", "data:"))
@@ -147,7 +147,7 @@ def test_few_systems_one_snr_missing_values_and_no_examples(names: tuple[str, ..
     (tmp_path / "summary.json").write_text(json.dumps(summary))
     page = page_of([tmp_path], tmp_path / "report.html")
     _, row, *_ = [row for row in page.rows if row[0] == names[-1]]  # after the overview
-    assert row[4] == "–†"
+    assert row[-2] == "–†"
     assert page.find("audio") == []
     assert not re.search(r"\b(nan|none)\b", page.text.lower().replace("failed scores: none", ""))
     assert EVIL not in page.text
@@ -223,6 +223,9 @@ def test_the_array_is_drawn_with_the_front_up_and_left_on_the_left() -> None:
     ]
     assert y0 < y1  # SVG counts downwards: the front microphone is above
     assert x1 < x0  # the left one is left
+    ticks = re.findall(r'text-anchor: middle; [^>]* x="([\d.]+)"[^>]*>(\d+)<', figure)
+    across = {int(number): float(x) for x, number in ticks}
+    assert across[40] < across[20] < across[0]  # y is positive on the left
 
 
 def test_a_tone_is_brightest_at_its_frequency_whatever_the_length() -> None:

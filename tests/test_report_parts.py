@@ -6,6 +6,7 @@ import itertools
 import json
 import re
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -20,21 +21,22 @@ from arrayse.report.heat import heat_maps
 from arrayse.report.overview import overview
 from arrayse.report.results import parse_results
 from arrayse.report.scatter import MAX_POINTS, scatter
-from arrayse.report.section import _title, shown_at_first
+from arrayse.report.section import shown_at_first
 from arrayse.report.size_figure import pareto_front, side_by_side, size_figure
 from arrayse.report.spectrograms import mask_of
+from arrayse.report.text import place_name
 from tests.report_example import EVIL, GAIN, SAMPLE_RATE, make_summary, whole_summary, write_whole
 
 
 def test_the_overview_has_costs_gains_p_values_and_gain_kept() -> None:
     speed = {name: {"real_time_factor": 0.0834} for name in GAIN}
     found = overview(parse_results(whole_summary(), speed))
-    assert [column.title for column in found.costs] == ["Params", "MACs/s", "Latency", "RTF"]
+    assert [column.title for column in found.costs] == ["Params", "MACs/s", "Mics", "Latency", "RTF"]
     assert [column.title for column in found.columns["estoi"]] == ["Mean", "Gain", "− student", "p", "Kept"]
     assert [column.title for column in found.columns["si_sdr"]] == ["Mean", "Gain", "− student", "p"]
     system, costs, cells = found.rows[-1]
     assert system.name == EVIL
-    assert [cell.text for cell in costs] == ["56.5 k", "900 M", "32", "0.083"]
+    assert [cell.text for cell in costs] == ["56.5 k", "900 M", "2", "32", "0.083"]
     texts = [(cell.text, cell.spread, cell.median, cell.style) for cell in cells["estoi"]]
     assert texts[:2] == [("0.550", "±0.100", "0.540", "best"), ("+0.150", "±0.100", "", "plus")]
     assert texts[2:] == [("+0.050", "±0.100", "", ""), ("0.03", "", "", ""), ("75 %", "±12 %", "", "")]
@@ -54,7 +56,7 @@ def test_failures_are_counted_once_in_the_overview() -> None:
 def test_an_older_evaluation_has_means_without_interval_and_no_more() -> None:
     found = overview(parse_results(make_summary()))
     assert [column.title for column in found.columns["estoi"]] == ["Mean"]
-    assert [column.title for column in found.costs] == ["Params", "MACs/s"]
+    assert [column.title for column in found.costs] == ["Params", "MACs/s", "Mics"]
     assert [(row[2]["estoi"][0].text, row[2]["estoi"][0].spread) for row in found.rows][1] == ("0.600", "")
     assert heat_maps(parse_results(make_summary())) == ()
 
@@ -84,7 +86,11 @@ def test_heat_maps_show_scores_gains_and_small_groups() -> None:
     warmth = [[cell.warmth for cell in cells if cell] for cells in rows.values()]
     assert warmth[0][0] == 0
     assert warmth[1][2] == pytest.approx(1)
-    assert [cell.gain_warmth for cell in rows["teacher"] if cell] == pytest.approx([1] * 3)
+    assert [cell.gain_warmth for cell in rows["teacher"] if cell] == pytest.approx([1, 1, 0])  # few have no colour
+    for row in (summary := whole_summary())["breakdown"]:
+        row["mean"] = 0.4 if row["system"] == "noisy" else 0.4004
+    found = next(each for each in heat_maps(parse_results(summary)) if each.metric == "estoi")
+    assert {(cell.gain, cell.gain_warmth) for cell in dict(found.rows)["teacher"] if cell} == {("0.000", 0)}
 
 
 def test_less_of_an_error_is_warmer() -> None:
@@ -92,7 +98,7 @@ def test_less_of_an_error_is_warmer() -> None:
     found = next(each for each in heat_maps(parse_results(summary)) if each.metric == "log_spectral_distance")
     rows = dict(found.rows)
     assert next(cell.warmth for cell in rows["noisy"] if cell) == pytest.approx(1)
-    assert all(cell is not None and cell.gain_warmth < 0 for cell in rows["teacher"])
+    assert [cell.gain_warmth < 0 for cell in rows["teacher"] if cell] == [True, True, False]
     styles = {cell.style for _, _, cells in overview(parse_results(summary)).rows for cell in cells[found.metric]}
     assert "plus" not in styles
     assert "minus" in styles
@@ -148,6 +154,33 @@ def test_the_size_figure_marks_each_network_and_needs_two() -> None:
     assert set(re.findall(r'data-system="(\d)"', figure)) == set("0123")  # noisy is a line across
     assert "teacher" in figure
     assert size_figure(parse_results(whole_summary(names=("noisy", "student"))), "estoi", "params", "a") == ""
+
+
+def test_the_size_axis_has_a_number_even_where_all_networks_are_of_one_size() -> None:
+    summary = whole_summary(names=("noisy", "student", EVIL))
+    for params in (490, 56_500, 99_000_000):
+        for system in summary["systems"][1:]:
+            system["params"] = params
+        figure = size_figure(parse_results(summary), "estoi", "params", "a")
+        assert re.search(r">10{1,2}(?: [kMG])?<|>1 [kMG]<", figure), params
+
+
+def test_names_with_dollars_are_no_mathematics(tmp_path: Path) -> None:
+    from arrayse.report.sweep_figure import draw_sweep
+
+    cell = {"system": "$a_b$", "value": "0", "metric": "estoi", "mean": 0.5, "low": 0.4, "high": 0.6}
+    summary: dict[str, Any] = {
+        "condition": "snr",
+        "title": "SNR in $dB$",
+        "usual": None,
+        "values": ["0"],
+        "numbers": [0.0],
+    }
+    summary |= {"snr_db": None, "metrics": ["estoi"], "systems": [{"name": "$a_b$", "kind": "model"}], "rows": [cell]}
+    draw_sweep(summary, tmp_path / "sweep.svg")
+    text = (tmp_path / "sweep.svg").read_text()
+    assert "$a_b$" in text
+    assert "SNR in $dB$" in text
 
 
 def colours(theme: int) -> np.ndarray:
@@ -244,4 +277,4 @@ def test_sounds_are_mp3_only_where_they_may_and_can_be(tmp_path: Path) -> None:
     ("data", "title"), [("data/glasses", "data/glasses"), ("/home/me/sets/data/glasses", "data/glasses"), ("/x", "/x")]
 )
 def test_the_heading_tells_nothing_of_the_disk(data: str, title: str) -> None:
-    assert _title(data) == title
+    assert place_name(data) == title

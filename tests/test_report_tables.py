@@ -11,10 +11,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 from rich.console import Console
 
+from arrayse.report import markdown
 from arrayse.report.headline import headline
 from arrayse.report.results import parse_results
-from arrayse.report.section import best_cells
 from arrayse.report.table import csv_table, markdown_table, print_table
+from arrayse.report.table_text import best_cells
 from arrayse.report.text import count, decibels, listing, number, percent, unbroken, with_spread
 from tests.report_example import EVIL, SIZES, cell_of, make_summary
 
@@ -88,6 +89,7 @@ def test_csv_gives_every_number_back() -> None:
         for key in ("mean", "low", "high", "n", "n_failed"):
             assert float(row[key]) == cell[key]
         assert row["params"] == ("" if row["system"] == "noisy" else str(SIZES[row["system"]][0]))
+        assert row["n_mics"] == ("" if row["system"] == "noisy" else "2")
 
 
 def test_markdown_is_a_table_for_each_metric_and_escapes_names() -> None:
@@ -95,13 +97,13 @@ def test_markdown_is_a_table_for_each_metric_and_escapes_names() -> None:
     blocks = [block.splitlines() for block in text.split("\n\n") if block.startswith("|")]
     lines = [line for block in blocks[::2] for line in block]
     assert len(lines) == 3 * (2 + 3)
-    assert {line.count(" | ") for line in lines} == {5}
+    assert {line.count(" | ") for line in lines} == {6}
     differences = [line for block in blocks[1::2] for line in block]
     assert len(differences) == 3 * (2 + 1)  # head and one pair for each metric
     assert {line.count(" | ") for line in differences} == {3}
     assert sum("+0.30 ±0.20" in line for line in differences) >= 1
     assert "<" not in text
-    assert "| student | 56.5 k | 900 M | 1.55 ±0.10 | 1.60 ±0.10 | 1.65 ±0.10 |" in lines
+    assert "| student | 56.5 k | 900 M | 2 | 1.55 ±0.10 | 1.60 ±0.10 | 1.65 ±0.10 |" in lines
     assert "n = 60 scored utterances" in text
     assert "WB-PESQ: pesq 0.0.4 (no corrigendum 2)" in text
     piped = make_summary(names=("noisy", "student"))
@@ -122,6 +124,12 @@ def test_the_terminal_shows_everything_at_any_width(width: int) -> None:
     for expected in ("teacher", "226 k", "3.6 G", "1.55", "±0.10†", "0.500", "2.5", "2 of 182", "pesq 0.0.4"):
         assert expected in " ".join(text.split())
     assert max(map(len, text.splitlines())) <= width
+
+
+def test_markdown_escapes_what_would_be_markup_in_a_cell() -> None:
+    assert markdown.escape("a_b *c* ~~d~~ `e` | <i> & \\") == r"a\_b \*c\* \~\~d\~\~ \`e\` \| &lt;i> &amp; \\"
+    assert markdown.escape("[a](b)\n[c]") == r"[a\](b) [c]"
+    assert markdown.table(["A", "B"], [["c", "1"]]) == "| A | B |\n| --- | ---: |\n| c | 1 |"
 
 
 @given(st.floats(1, 9e14))

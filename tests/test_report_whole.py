@@ -7,6 +7,8 @@ import csv
 import io
 import json
 import re
+import shutil
+import subprocess
 from pathlib import Path
 from typing import Any
 
@@ -17,8 +19,8 @@ from rich.console import Console
 from arrayse.report.build import build_report
 from arrayse.report.latex import escape, latex_table
 from arrayse.report.results import parse_results
-from arrayse.report.section import best_cells
 from arrayse.report.table import csv_table, markdown_table, print_table
+from arrayse.report.table_text import best_cells
 from tests.report_example import (
     EVIL,
     GAIN,
@@ -67,7 +69,7 @@ def test_the_teacher_is_the_one_whose_gain_is_kept_or_else_the_largest() -> None
 
 def test_markdown_has_p_values_gain_kept_and_how_they_were_tested() -> None:
     text = markdown_table(whole_summary())
-    assert "| System | Params | MACs/s | −5 dB | 0 dB | 5 dB | Mean |" in text
+    assert "| System | Params | MACs/s | Mics | −5 dB | 0 dB | 5 dB | Mean |" in text
     assert "| student − noisy | " + " | ".join(["+0.40 ±0.10 (p &lt; 0.001)"] * 4) + " |" in text
     assert "| student − noisy | " + " | ".join(["+0.100 ±0.100 (p 0.03)"] * 4) + " |" in text
     assert "| Share of the gain of teacher over the noisy input | −5 dB | 0 dB | 5 dB | Mean |" in text
@@ -106,7 +108,7 @@ def test_latex_is_balanced_escaped_and_has_the_best_in_bold() -> None:
     shown = re.sub(r"(?m)^%.*$", "", text)
     assert len(re.findall(r"\\begin\{tabular\}", shown)) == 3
     for table in shown.split(r"\begin{table}")[1:]:
-        columns = re.search(r"\\begin\{tabular\}\{(l?r+)\}", table)
+        columns = re.search(r"\\begin\{tabular\}\{@\{\}(lr+)@\{\}\}", table)
         assert columns is not None
         rows = [line for line in table.splitlines() if line.endswith(r" \\")]
         assert len(rows) == 1 + len(GAIN)
@@ -125,15 +127,59 @@ def test_latex_is_balanced_escaped_and_has_the_best_in_bold() -> None:
     assert "(Wilcoxon, Holm-corrected $p < 0.05$)" in shown
 
 
+def test_latex_names_its_packages_and_compiles(tmp_path: Path) -> None:
+    summary = json.loads(json.dumps(whole_summary()).replace(json.dumps(EVIL)[1:-1], json.dumps(AWKWARD)[1:-1]))
+    for row in summary["differences"]:  # that the table is too wide for its line
+        row["p_holm"] = 0.01
+    (tmp_path / "table.tex").write_text(latex_table(summary))
+    head = (tmp_path / "table.tex").read_text().splitlines()[0]
+    packages = re.findall(r"\\usepackage\{\w+\}", head)
+    assert packages == [r"\usepackage{booktabs}", r"\usepackage{graphicx}"]
+    if shutil.which("pdflatex") is None:
+        pytest.skip("needs pdflatex")
+    body = rf"\documentclass{{article}}{''.join(packages)}\begin{{document}}\input{{table}}\end{{document}}"
+    (tmp_path / "paper.tex").write_text(body)
+    command = ["pdflatex", "-interaction=nonstopmode", "-halt-on-error", "paper.tex"]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, errors="replace", check=False)
+    assert done.returncode == 0, done.stdout[-2000:]
+    log = (tmp_path / "paper.log").read_text(errors="replace")
+    assert "Overfull" not in log
+    assert "Missing character" not in log
+
+
+def test_latex_tells_of_letters_that_not_every_engine_prints() -> None:
+    assert "pdfLaTeX" not in latex_table(whole_summary())
+    named = json.loads(json.dumps(whole_summary()).replace('"student"', '"Schüler"'))
+    assert "not ASCII" in latex_table(named).split("\n\n")[0]
+
+
+def test_tables_tell_what_microphones_a_system_hears_only_where_it_is_known() -> None:
+    summary = whole_summary()
+    assert "System & Params & MACs/s & Mics &" in latex_table(summary)
+    assert "student & 56.5 k & 900 M & 2 &" in latex_table(summary)
+    for system in summary["systems"]:
+        system["mics"] = None
+    assert "Mics" not in latex_table(summary) + markdown_table(summary)
+
+
+def test_tables_tell_nothing_of_the_disk() -> None:
+    summary = whole_summary() | {"data": "/home/me/sets/data/glasses"}
+    for text in (markdown_table(summary), latex_table(summary)):
+        assert "/home" not in text
+        assert "data/glasses" in text
+
+
 def test_every_letter_latex_knows_is_escaped() -> None:
     assert escape("a_b & 5%") == r"a\_b \& 5\%"
     assert escape("\\~^") == r"\textbackslash{}\textasciitilde{}\textasciicircum{}"
+    assert escape("{$#}") == r"\{\$\#\}"
+    assert escape("a--b ?` ''") == "a-{}-b ?{}` '{}'"
     assert escape("−1 ±2 µs  x\n") == r"\ensuremath{-}1 \ensuremath{\pm}2 \ensuremath{\mu}s x"
 
 
 def test_pairs_have_one_column_and_no_curves(tmp_path: Path) -> None:
     summary = pairs_summary()
-    assert "| System | Params | MACs/s | Mean |" in markdown_table(summary)
+    assert "| System | Params | MACs/s | Mics | Mean |" in markdown_table(summary)
     assert "Scores compare with the clean file of each pair." in markdown_table(summary)
     assert "Input SNR" not in latex_table(summary)
     print_table(summary, Console(file=io.StringIO(), width=100))
@@ -141,7 +187,7 @@ def test_pairs_have_one_column_and_no_curves(tmp_path: Path) -> None:
     page = page_of([tmp_path], tmp_path / "report.html")
     assert "60 pairs" in page.text
     assert "Curves over SNR" not in page.text
-    assert "averaged over all recordings" in page.text
+    assert "averaged over all pairs" in page.text
     assert not re.search(r"\b(nan|none)\b", page.text.lower().replace("failed scores: none", ""))
 
 

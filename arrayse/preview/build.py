@@ -148,7 +148,7 @@ def preview_scene(scene: Scene, geometry: ArrayGeometry) -> PreviewScene:
         early_ms=scene.early_ms,
         snr_db=measured["snr_db_measured"],
         rt60_asked=None if scene.place is None else scene.place.rt60,
-        rt60=measured["rt60_measured"],
+        rt60=measured["rt60_measured"] or 0.0,
         sources=tuple(_source(scene, number) for number in range(len(scene.source_excerpts))),
         room=None if scene.place is None else _room(scene.place, geometry),
         response=response,
@@ -187,7 +187,7 @@ def _response(scene: Scene, geometry: ArrayGeometry) -> PreviewResponse:
     mic = scene.device.places[geometry.ref_mic]
     full, direct = response.full[:, mic], response.direct[:, mic]
     decays = np.stack([energy_decay_db(each) for each in full])
-    t30 = measure_rt60(full[0], scene.sample_rate) if response.rt60 > 0 else 0.0
+    t30 = measure_rt60(full[0], scene.sample_rate) if response.rt60 is not None else 0.0
     return PreviewResponse(full, direct, decays, t30, response.lead)
 
 

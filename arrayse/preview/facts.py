@@ -125,7 +125,7 @@ def scene_findings(scene: Scene, mixture: Mixture, measured: dict[str, Any]) -> 
     found, rt60 = [], measured["rt60_measured"]
     if scene.place is not None and abs(rt60 / scene.place.rt60 - 1) > RT60_TOLERANCE:
         found.append(f"RT60 is {rt60:.2f} s where {scene.place.rt60:.2f} s was asked.")
-    if scene.place is None and rt60 == 0:
+    if rt60 is None:
         found.append("The room has no decay that could be measured: it is dry, or the recording is too noisy.")
     clip = mixture.converter.clip
     if clip is not None:

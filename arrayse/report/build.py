@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import base64
 import hashlib
+from collections import Counter
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from pathlib import Path
 
 from arrayse.files import write_text
 from arrayse.report.audio import LOSSLESS_BYTES
-from arrayse.report.cells import EMPTY
+from arrayse.report.cells import NO_DIFFERENCE
 from arrayse.report.evaluation import read_evaluation
 from arrayse.report.overview import better_or_worse
 from arrayse.report.players import lossless_bytes
 from arrayse.report.section import Section, make_section
+from arrayse.report.table_text import MIN_SCENES
 from arrayse.report.text import (
     count,
     decibels,
@@ -51,13 +54,17 @@ def build_report(evaluations: list[Path], out: Path) -> Path:
     found = [read_evaluation(folder) for folder in evaluations]
     lossless = lossless_bytes([example for each in found for example in each.examples]) <= LOSSLESS_BYTES
     sections = [make_section(each, f"e{place}", lossless) for place, each in enumerate(found, start=1)]
+    titles = Counter(section.title for section in sections)
+    for place, (section, each) in enumerate(zip(sections, found, strict=True)):
+        if titles[section.title] > 1:  # of one dataset: the folders tell which is which
+            sections[place] = replace(section, title=f"{section.title}: {each.folder.resolve().name}")
     write_text(out, render(sections, lossless))
     return out
 
 
 def render(sections: list[Section], lossless: bool = True) -> str:
     """The page as text, which says whether its sounds are lossless."""
-    values = {"sections": sections, "empty": EMPTY, "lossless": lossless}
+    values = {"sections": sections, "no_difference": NO_DIFFERENCE, "min_scenes": MIN_SCENES, "lossless": lossless}
     return render_page("template.html", values, ("style.css", "report.css"), (*SCRIPTS, "heat.js", "scatter.js"))
 
 

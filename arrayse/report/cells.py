@@ -57,6 +57,11 @@ class System:
         return self.kind == "teacher" or (self.is_model and self.name.lower().startswith("teacher"))
 
     @property
+    def n_mics(self) -> int | None:
+        """How many microphones it hears; None if that is not known."""
+        return None if self.mics is None else len(self.mics)
+
+    @property
     def names(self) -> tuple[str, ...]:
         """The names that rows and waves of it may have."""
         return self.runs or (self.name,)
@@ -122,6 +127,7 @@ class GroupCell(Cell):
 
 
 EMPTY = Cell(None, None, None, 0, 0)
+NO_DIFFERENCE = Difference(None, None, None, 0, 0)
 
 
 def parse_cell(row: Mapping[str, Any]) -> dict[str, Any]:

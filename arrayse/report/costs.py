@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from arrayse.profile.cost import SECONDS, TIMED_MACS, Profile, Timing
 from arrayse.provenance import installed
+from arrayse.report import markdown
 from arrayse.report.text import MISSING, count
 
 if TYPE_CHECKING:
@@ -29,10 +30,8 @@ def markdown_costs(profiles: list[Profile], values: dict[str, Any]) -> str:
         profiles: a row each.
         values: ``seconds`` of audio that were to be timed, and ``repeats``: how often.
     """
-    lines = [list(HEADER), ["---", *["---:"] * (len(HEADER) - 1)]]
-    lines += [[profile.name.replace("|", r"\|"), *cells(profile, values["seconds"])] for profile in profiles]
-    table = "\n".join(f"| {' | '.join(line)} |" for line in lines)
-    return "\n\n".join([table, *notes(profiles, values["seconds"], values["repeats"])]) + "\n"
+    rows = [[profile.name.replace("|", r"\|"), *cells(profile, values["seconds"])] for profile in profiles]
+    return "\n\n".join([markdown.table(HEADER, rows), *notes(profiles, values["seconds"], values["repeats"])]) + "\n"
 
 
 def csv_costs(profiles: list[Profile]) -> str:

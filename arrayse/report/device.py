@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from arrayse.profile.device import ALONE, INT8, ONNX, TORCH, DeviceProfile
 from arrayse.profile.frame_times import FrameTimes
 from arrayse.provenance import installed
+from arrayse.report import markdown
 from arrayse.report.costs import machine
 from arrayse.report.text import MISSING, count, factor, milliseconds, percent
 from arrayse.sizes import bytes_in_words
@@ -32,9 +33,7 @@ COLUMNS = ("system", "weight_bytes", "p50_ms", "p95_ms", "p99_ms", "real_time_fa
 
 def markdown_device(profile: DeviceProfile) -> str:
     """Size and latency, the table of times, and what they mean."""
-    lines = [list(HEADER), ["---", *["---:"] * (len(HEADER) - 1)], *rows(profile)]
-    table = "\n".join(f"| {' | '.join(line)} |" for line in lines)
-    return "\n\n".join([facts(profile), table, *notes(profile)]) + "\n"
+    return "\n\n".join([facts(profile), markdown.table(HEADER, rows(profile)), *notes(profile)]) + "\n"
 
 
 def csv_device(profile: DeviceProfile) -> str:

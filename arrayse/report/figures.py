@@ -83,8 +83,7 @@ def array_figure(array: ArrayGeometry, salt: str) -> str:
     """The microphones from above (front up), or from behind where the array is mostly upright, as SVG."""
     spread = np.ptp(array.positions, axis=0)
     upright = spread[2] > max(spread[0], spread[1])
-    # x points to the front, y to the left: the picture's right is -y.
-    across, along = -array.positions[:, 1] * 1e3, array.positions[:, 2 if upright else 0] * 1e3
+    across, along = array.positions[:, 1] * 1e3, array.positions[:, 2 if upright else 0] * 1e3
     figure, axes = new_figure(3.2, 3.0)
     is_ref = np.arange(array.n_mics) == array.ref_mic
     axes.scatter(across[~is_ref], along[~is_ref], s=60, color=MUTED, zorder=3)
@@ -96,9 +95,10 @@ def array_figure(array: ArrayGeometry, salt: str) -> str:
     for centre, limits in ((across, axes.set_xlim), (along, axes.set_ylim)):
         middle = (centre.max() + centre.min()) / 2
         limits(middle - reach, middle + reach)
+    axes.invert_xaxis()  # y points to the left
     axes.set_aspect("equal")
-    axes.set_xlabel("left  ←   mm   →  right")
-    axes.set_ylabel("height (mm)" if upright else "back  ←   mm   →  front")
+    axes.set_xlabel("left  ←   y (mm)   →  right")
+    axes.set_ylabel("down  ←   z (mm)   →  up" if upright else "back  ←   x (mm)   →  front")
     axes.grid(color=GRID, linewidth=0.8)
     seen = "from behind" if upright else "from above"
     label = f"{array.n_mics} microphones seen {seen}; microphone {array.ref_mic} is the reference"
@@ -141,10 +141,12 @@ def inline_svg(figure: Figure, label: str, salt: str) -> str:
     svg = buffer.getvalue()
     svg = svg[svg.index("<svg") :]
     svg = re.sub(r"\s*<metadata>.*?</metadata>|<style.*?</style>", "", svg, flags=re.DOTALL)
+    svg = re.sub(r" font-family: [^;]*;", "", svg)
     svg = re.sub(r'<g id="system-(\d+)"', r'<g data-system="\1"', svg)
     svg = re.sub(r'<g id="[^"]*"', "<g", svg)
     for stand_in, colour in PAGE_COLOURS.items():
         svg = svg.replace(stand_in, colour)
     svg = re.sub(r"#0103([0-9a-f]{2})", lambda found: f"var(--s{int(found[1], 16)})", svg)
-    named = f'role="img" aria-label="{html.escape(label)}"' if label else 'aria-hidden="true"'
+    role = "group" if "<a " in svg else "img"  # what is inside of an image cannot be reached
+    named = f'role="{role}" aria-label="{html.escape(label)}"' if label else 'aria-hidden="true"'
     return svg.replace("<svg ", f"<svg {named} ", 1)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from arrayse.report.cells import Cell, System
+from arrayse.report.cells import System
 from arrayse.report.results import Results
 from arrayse.report.table_text import few_scenes
 from arrayse.report.text import (
@@ -18,7 +18,9 @@ from arrayse.report.text import (
     p_value,
     percent,
     with_spread,
+    with_unit,
 )
+from arrayse.report.verdict import change, verdict
 
 
 @dataclass(frozen=True)
@@ -52,6 +54,7 @@ class Headline:
         best: the student (or, without students, the model) with the best mean of the first metric.
         teacher: what it is measured against, if another system.
         sentence: the summary.
+        verdict: what speaks against the models; empty where nothing does.
         evidence: what the paired differences say; empty without them.
         gains: one entry for each metric that noisy and best have at every SNR.
     """
@@ -59,6 +62,7 @@ class Headline:
     best: System
     teacher: System | None
     sentence: str
+    verdict: tuple[str, ...]
     evidence: tuple[str, ...]
     gains: tuple[Gain, ...]
 
@@ -77,7 +81,8 @@ def headline(results: Results) -> Headline | None:
     role = "model" if results.teacher is None or best.is_teacher else "student"
     parts = _opening(results, best, role, len(scored)), _reached(results, best, gains) + _size(best, teacher)
     evidence = (*_evidence(results, best), *filter(None, [few_scenes(results)]))
-    return Headline(best, teacher, f"{' '.join(parts)}.{_speed(best)}", evidence, gains)
+    sentence = f"{' '.join(parts)}.{_speed(best)}"
+    return Headline(best, teacher, sentence, verdict(results, best, role), evidence, gains)
 
 
 def _opening(results: Results, best: System, role: str, n_candidates: int) -> str:
@@ -89,7 +94,7 @@ def _opening(results: Results, best: System, role: str, n_candidates: int) -> st
 def _reached(results: Results, best: System, gains: tuple[Gain, ...]) -> str:
     where = f"{'at' if len(results.snr_db) == 1 else 'averaged over'} {results.snr_text} SNR"
     if not results.snr_db:
-        where = "averaged over all recordings"
+        where = f"averaged over all {'pairs' if results.source == 'pairs' else 'recordings'}"
     kept = [f"{percent(gain.kept)} of its {gain.label} gain" for gain in gains if gain.kept and gain.kept > 0]
     if kept:
         first = kept[0].replace("of its", "of the teacher’s", 1)
@@ -127,11 +132,10 @@ def _speed(best: System) -> str:
 def _gain(results: Results, best: System, teacher: System | None, metric: str) -> Gain | None:
     given = results.input_of(best.name)
     noisy_value = results.mean_over_snr(given.name, metric) if given else None
-    best_value = results.mean_over_snr(best.name, metric)
-    if noisy_value is None or best_value is None:
+    best_value, changed = results.mean_over_snr(best.name, metric), change(results, best.name, metric)
+    if noisy_value is None or best_value is None or changed is None:
         return None
     teacher_value = results.mean_over_snr(teacher.name, metric) if teacher else None
-    change = results.gain(best.name, metric) or Cell(best_value - noisy_value, None, None, 0, 0)
     share = results.overall_kept(best.name, metric)
     kept = share.mean if share else None
     if not results.gain_kept and teacher is not None and teacher_value is not None:
@@ -143,7 +147,7 @@ def _gain(results: Results, best: System, teacher: System | None, metric: str) -
         noisy=number(noisy_value, style.digits),
         best=number(best_value, style.digits),
         teacher=number(teacher_value, style.digits) if teacher_value is not None else "",
-        improvement=f"{with_spread(change.mean, change.half_width, style.digits, signed=True)} {style.unit}".rstrip(),
+        improvement=with_unit(changed, metric),
         kept=kept,
         kept_half_width=share.half_width if share else None,
     )

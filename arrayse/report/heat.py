@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from arrayse.report.cells import GroupCell
 from arrayse.report.results import Results
-from arrayse.report.text import higher_is_better, metric_style, number
+from arrayse.report.text import higher_is_better, metric_style, number, shows_zero
 
 CONDITIONS = {
     "noise": "Noise",
@@ -25,7 +25,8 @@ class HeatCell:
         score: mean as text.
         gain: difference to the mean of the untouched input in the same group, as text; empty where there is none.
         warmth: 0 for the worst score of the map to 1 for the best.
-        gain_warmth: -1 to 1: the difference relative to the largest one of the map, positive where it is better.
+        gain_warmth: -1 to 1: the difference relative to the largest one of the map, positive where it is better; 0
+            where it is written as zero or comes of too few scenes.
         title: interval and count.
         few: too few scenes to trust the interval.
     """
@@ -84,7 +85,7 @@ def _heat_map(results: Results, condition: str, metric: str) -> HeatMap | None:
         for group in sizes:
             found, gain = cells.get(group), gains[name].get(group)
             warmth = 0.0 if found is None else (sign * float(found.mean or 0) - lowest) / span
-            line.append(None if found is None else _cell(found, metric, gain, warmth, sign * (gain or 0) / reach))
+            line.append(None if found is None else _cell(found, metric, gain, warmth, reach))
         made.append((name, tuple(line)))
     return HeatMap(CONDITIONS[condition], metric, tuple(sizes.items()), tuple(made))
 
@@ -102,10 +103,12 @@ def _gains(cells: dict[str, GroupCell], given: dict[str, GroupCell]) -> dict[str
     }
 
 
-def _cell(cell: GroupCell, metric: str, gain: float | None, warmth: float, gain_warmth: float) -> HeatCell:
+def _cell(cell: GroupCell, metric: str, gain: float | None, warmth: float, reach: float) -> HeatCell:
     digits = metric_style(metric).digits
     spread = "" if cell.low is None else f"{number(cell.low, digits + 1)} to {number(cell.high, digits + 1)}, "
     few = ", too few to trust the interval" if cell.few else ""
     text = "" if gain is None else number(gain, digits, signed=True)
     title = f"{spread}n = {cell.n}{few}"
-    return HeatCell(number(cell.mean, digits), text, warmth, gain_warmth, title, cell.few)
+    has_colour = gain is not None and not shows_zero(gain, digits) and not cell.few
+    better = (1 if higher_is_better(metric) else -1) * (gain or 0) / reach if has_colour else 0.0
+    return HeatCell(number(cell.mean, digits), text, warmth, better, title, cell.few)

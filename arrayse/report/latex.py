@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from typing import Any
 
 from arrayse.report.cells import Cell, System
 from arrayse.report.results import Results, Snr, parse_results
-from arrayse.report.table_text import best_cells, column_titles, heading, notes
-from arrayse.report.text import MISSING, count, metric_style, number
+from arrayse.report.table_text import best_cells, column_titles, heading, notes, size_titles, sizes
+from arrayse.report.text import MISSING, metric_style, number
 
 SPECIAL = {
     "\\": r"\textbackslash{}",
@@ -26,7 +27,19 @@ SPECIAL = {
     "’": "'",
     "…": r"\ldots{}",
     "\N{NO-BREAK SPACE}": "~",
+    "\N{ZERO WIDTH SPACE}": "{}",
 } | {letter: f"\\{letter}" for letter in "&%$#_{}"}
+
+
+LIGATURES = re.compile(r"([-`'])(?=\1)|[!?](?=`)")
+"""First letters of what TeX would join to a dash, a quotation mark or a turned one."""
+
+PACKAGES = r"""% Packages: \usepackage{booktabs}, \usepackage{graphicx}
+% Tables that are wider than the line are shrunk to it: of two columns, table* takes both."""
+
+BEYOND_ASCII = "% Some letters are not ASCII: LuaLaTeX and XeLaTeX print what the font has, pdfLaTeX the Latin ones."
+
+SHRINK = r"\resizebox{\ifdim\width>\linewidth\linewidth\else\width\fi}{!}{%"
 
 
 def latex_table(summary: Mapping[str, Any]) -> str:
@@ -38,15 +51,18 @@ def latex_table(summary: Mapping[str, Any]) -> str:
         summary: the content of an evaluation's ``summary.json``.
     """
     results = parse_results(summary)
-    lines = [r"% needs \usepackage{booktabs}", f"% {' '.join(heading(results).split())}"]
-    for metric in results.metrics:
-        lines += ["", *_table(results, metric)]
-    return "\n".join([*lines, "", *(f"% {' '.join(note.split())}" for note in notes(results))]) + "\n"
+    tables = ["\n".join(_table(results, metric)) for metric in results.metrics]
+    head = [PACKAGES, *([] if "".join(tables).isascii() else [BEYOND_ASCII]), _comment(heading(results))]
+    return "\n\n".join(["\n".join(head), *tables, "\n".join(map(_comment, notes(results)))]) + "\n"
+
+
+def _comment(text: str) -> str:
+    return f"% {' '.join(text.split())}"
 
 
 def _table(results: Results, metric: str) -> list[str]:
     best, kept = best_cells(results), any(key[2] == metric for key in results.gain_kept)
-    titles = ["System", "Params", "MACs/s", *column_titles(results), *(["Gain kept"] if kept else [])]
+    titles = ["System", *size_titles(results), *column_titles(results), *(["Gain kept"] if kept else [])]
     rows = []
     for system in results.systems:
         cells = [
@@ -55,7 +71,7 @@ def _table(results: Results, metric: str) -> list[str]:
         ]
         share = results.overall_kept(system.name, metric)
         cells += [_share(share)] if kept else []
-        rows.append([escape(system.name), escape(count(system.params)), escape(count(system.macs_per_second)), *cells])
+        rows.append([escape(system.name), *map(escape, sizes(results, system)), *cells])
     caption = f"{escape(metric_style(metric).title)}: mean $\\pm$ half of the 95\\,\\% interval"
     caption += " by input SNR." if results.snr_db else "."
     if results.baseline is not None and any(r"^{*}" in cell for row in rows for cell in row):
@@ -64,13 +80,14 @@ def _table(results: Results, metric: str) -> list[str]:
         r"\begin{table}",
         r"\centering",
         f"\\caption{{{caption}}}",
-        f"\\begin{{tabular}}{{l{'r' * (len(titles) - 1)}}}",
+        SHRINK,
+        f"\\begin{{tabular}}{{@{{}}l{'r' * (len(titles) - 1)}@{{}}}}",
         r"\toprule",
         _row([escape(title) for title in titles]),
         r"\midrule",
         *map(_row, rows),
         r"\bottomrule",
-        r"\end{tabular}",
+        r"\end{tabular}}",
         r"\end{table}",
     ]
 
@@ -107,4 +124,5 @@ def _minus(text: str) -> str:
 
 def escape(text: str) -> str:
     """Text that LaTeX prints as it is, in one line; what no font may have is left to a Unicode engine."""
-    return "".join(SPECIAL.get(letter, letter) for letter in " ".join(text.split()))
+    line = LIGATURES.sub("\\g<0>\N{ZERO WIDTH SPACE}", " ".join(text.split()))
+    return "".join(SPECIAL.get(letter, letter) for letter in line)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from arrayse.report.cells import Cell, Difference, System
 from arrayse.report.results import Results
-from arrayse.report.table_text import best_cells, counted
+from arrayse.report.table_text import MIN_SCENES, best_cells, counted
 from arrayse.report.text import (
     MISSING,
     count,
@@ -18,6 +18,7 @@ from arrayse.report.text import (
     number,
     p_value,
     percent,
+    shows_zero,
 )
 
 
@@ -66,6 +67,7 @@ COSTS: dict[Column, Callable[[System], OverviewCell]] = {
     Column("MACs/s", "multiply-accumulates per second of audio"): lambda s: OverviewCell(
         count(s.macs_per_second), s.macs_per_second
     ),
+    Column("Mics", "microphones that it hears"): lambda s: OverviewCell(count(s.n_mics), s.n_mics),
     Column("Latency", "algorithmic latency in ms; –: needs the whole utterance, or is no network"): lambda s: (
         OverviewCell(milliseconds(s.latency_ms), s.latency_ms)
     ),
@@ -146,7 +148,12 @@ def _difference(cell: Difference | None, metric: str) -> OverviewCell:
 
 
 def better_or_worse(cell: Cell, metric: str) -> str:
-    """``plus`` or ``minus`` where the whole interval of a difference lies on the better or the worse side of zero."""
+    """``plus`` or ``minus`` where the whole interval of a difference lies on the better or the worse side of zero.
+
+    Nothing where it is written as zero, or comes of so few scenes that its interval is not to be trusted.
+    """
+    if cell.mean is None or shows_zero(cell.mean, metric_style(metric).digits) or cell.n < MIN_SCENES:
+        return ""
     return {1: "plus", -1: "minus"}.get(cell.sign if higher_is_better(metric) else -cell.sign, "")
 
 

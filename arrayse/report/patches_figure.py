@@ -29,7 +29,7 @@ class PatchView:
         levels_db: the noisy input in the transform of the loss, (freq, frame).
         bins_hz: distance of frequencies.
         hop_seconds: distance of frames.
-        first_seconds: the middle of the first frame, in the time of the wave.
+        first_seconds: the middle of what the first frame gives back, in the time of the wave.
         selected: the bins that count, bool (freq, frame); None: all of them.
         crossover: in each frame the bin where the low band ends, (frame,); None: there are no bands.
     """

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from arrayse.report.audio import LISTEN_SECONDS, data_uri, flac, read_waves, sound_uri
+from arrayse.report.audio import LISTEN_SECONDS, data_uri, flac, in_common, read_waves, sound_uri
 from arrayse.report.cells import System
 from arrayse.report.evaluation import Example
 from arrayse.report.results import Results, Snr
@@ -66,6 +66,29 @@ def player_view(name: str, example: Example, results: Results, scores: Scores, l
     noisy = next((version for version in waves if (system := _system_of(version, results)) and system.is_input), None)
     sources = sources_of(waves, sample_rate, captions, titles, noisy, lossless)
     return PlayerView(name, title, example.snr_db, seconds, sources)
+
+
+def player_of(
+    name: str,
+    title: str,
+    snr_db: float,
+    waves: Mapping[str, np.ndarray],
+    sample_rate: int,
+    captions: Mapping[str, str],
+) -> PlayerView:
+    """A player of the waves of a mixture, with one common gain.
+
+    Args:
+        name: id on the page.
+        title: heading.
+        snr_db: of the mixture; shown with one decimal.
+        waves: (n_samples,) each, by name.
+        sample_rate: Hz.
+        captions: what stands below each name; their order is that of the waves on the page.
+    """
+    seconds = max(len(wave) for wave in waves.values()) / sample_rate
+    sources = sources_of(in_common(waves), sample_rate, captions)
+    return PlayerView(name, title, round(snr_db, 1) + 0.0, seconds, sources)
 
 
 def sources_of(

@@ -11,10 +11,9 @@ import numpy as np
 import scipy.signal
 
 from arrayse.files import write_text
-from arrayse.report.audio import in_common
 from arrayse.report.build import render_page
 from arrayse.report.figures import array_figure
-from arrayse.report.players import PlayerView, sources_of
+from arrayse.report.players import PlayerView, player_of
 from arrayse.report.preview_figures import (
     coherence_figure,
     decay_figure,
@@ -132,8 +131,7 @@ def _player(scene: PreviewScene, name: str) -> PlayerView:
     title = f"Microphone {scene.ref_mic}"
     if seconds < scene.stems["noisy"].shape[1] / scene.sample_rate - 1e-3:
         title += f", the first {seconds:g} s"
-    sources = sources_of(in_common(waves), rate, CAPTIONS)
-    return PlayerView(name, title, round(scene.snr_db, 1) + 0.0, seconds, sources)
+    return player_of(name, title, scene.snr_db, waves, rate, CAPTIONS)
 
 
 def _for_ears(wave: np.ndarray, sample_rate: int) -> np.ndarray:

@@ -146,11 +146,11 @@ def sources_figure(preview: Preview, scenes: Sequence[PreviewScene], salt: str) 
 def _draw_rings(axes: Axes, reach: float) -> None:
     from matplotlib.patches import Circle
 
-    for metres in range(1, int(reach) + 2):
+    step = 1.0 if reach >= 1 else 0.25
+    for metres in step * np.arange(1, int(1.05 * reach / step) + 1):
         axes.add_patch(Circle((0, 0), metres, fill=False, ec=GRID, lw=0.9, zorder=0))
-        if metres <= 1.05 * reach:
-            angle = np.deg2rad(50)
-            axes.text(metres * np.sin(angle), metres * np.cos(angle), f"{metres} m", color=MUTED, size=8.5, zorder=1)
+        angle = np.deg2rad(50)
+        axes.text(metres * np.sin(angle), metres * np.cos(angle), f"{metres:g} m", color=MUTED, size=8.5, zorder=1)
     axes.plot([0, 0], [0, 1.06 * reach], color=GRID, lw=0.9, zorder=0)
     axes.text(0, 1.07 * reach, "front", color=MUTED, size=9, ha="center", va="bottom")
 

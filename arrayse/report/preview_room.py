@@ -43,8 +43,9 @@ SAME_HEIGHT = 1e-3
 def room_figure(scene: PreviewScene, salt: str) -> str:
     """The room of a scene to scale, as SVG.
 
-    Above the plan (x to the right, y up), below it the view from the south (z up), beside them the microphones in
-    the room's directions, at their true places; where tolerances shift them, rings show where they were meant to be.
+    Above the plan (x to the right, y up: what is left of the array's front is left of its arrow), below it the view
+    from the south (z up), beside them the microphones in the room's directions, at their true places; where tolerances
+    shift them, rings show where they were meant to be.
 
     Raises:
         ValueError: a scene in a measured room.
@@ -119,7 +120,7 @@ def _draw_plan(axes: Axes, scene: PreviewScene, room: PreviewRoom) -> None:
     if target is not None:
         axes.plot(*np.stack([centre, target[0, :2]]).T, color=page_colour(1), lw=1, ls=(0, (4, 3)), alpha=0.7)
     axes.plot(*centre, "o", ms=7, mfc=CARD, mec=INK, mew=1.8, zorder=8)
-    _style_view(axes, "Plan (m)")
+    _style_view(axes, "Plan (m): x to the right, y up")
 
 
 def _draw_side(axes: Axes, scene: PreviewScene, room: PreviewRoom) -> None:
@@ -135,7 +136,7 @@ def _draw_side(axes: Axes, scene: PreviewScene, room: PreviewRoom) -> None:
     axes.plot([x, x], [0, z], color=MUTED, lw=1, alpha=0.6)
     axes.plot(x, z, "o", ms=7, mfc=CARD, mec=INK, mew=1.8, zorder=8)
     _draw_weights(axes, room, ((4, 0.5, 0.02, "center", "bottom"), (5, 0.5, 0.97, "center", "top")))
-    _style_view(axes, "From the south (m)")
+    _style_view(axes, "From the south (m): x to the right, z up")
 
 
 def _draw_weights(axes: Axes, room: PreviewRoom, spots: Iterable[tuple[int, float, float, str, str]]) -> None:
@@ -187,7 +188,7 @@ def _draw_zooms(figure: Figure, plan: Axes, scene: PreviewScene, room: PreviewRo
     bottom = figure.get_size_inches()[1] - TOP - ZOOM
     reach = 1e3 * max(LEAST_ZOOM, 1.35 * float(np.abs(room.mics - room.array_centre).max()))  # mm
     above = _axes(figure, (left, bottom, ZOOM, ZOOM), (-reach, reach), (-reach, reach))
-    _draw_mics(above, scene, room, (0, 1), "Array (mm)")
+    _draw_mics(above, scene, room, (0, 1), "Array in the room (mm)")
     yaw = np.deg2rad(room.yaws_deg[0])
     front = reach * np.array([np.cos(yaw), np.sin(yaw)])
     above.plot([0, front[0]], [0, front[1]], color=INK, lw=1, alpha=0.5, zorder=1)

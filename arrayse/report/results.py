@@ -96,6 +96,12 @@ class Results:
         return found.most_common(1)[0][0] if found else None
 
     @property
+    def scenes(self) -> str:
+        """What there are :attr:`n_scenes` of: ``scenes``, ``pair``, ``recordings``."""
+        word = {"pairs": "pair", "recordings": "recording"}.get(self.source, "scene")
+        return word if self.n_scenes == 1 else f"{word}s"
+
+    @property
     def snr_text(self) -> str:
         """``0 dB`` or ``−5 to 15 dB``; empty without SNRs."""
         ends = sorted({min(self.snr_db), max(self.snr_db)}) if self.snr_db else []

@@ -60,7 +60,7 @@ all("[data-scatter]").forEach((box) => {
     const colour = `var(--s${data.colours[y]})`;
     points.forEach((point) => {
       const dot = add(svg, "circle", { cx: across(point.x), cy: up(point.y), r: points.length > 400 ? 3 : 4.5, style: `fill: ${colour}` });
-      const at = point.snr === null ? "" : ` at ${text(point.snr, 0)} dB`;
+      const at = point.snr === null ? "" : ` at ${String(point.snr).replace("-", "−")} dB`;
       add(dot, "title", {}, `${point.scene}${at}: ${text(point.y, 3)} against ${text(point.x, 3)}`);
     });
     const higher = points.filter((point) => point.y > point.x).length;

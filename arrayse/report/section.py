@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 from arrayse.report.audio import data_uri
@@ -21,9 +20,9 @@ from arrayse.report.results import Key, Results
 from arrayse.report.scatter import Scatter, scatter
 from arrayse.report.size_figure import SIZES, size_figure
 from arrayse.report.table import csv_table, markdown_table
-from arrayse.report.table_text import best_cells as best_cells
-from arrayse.report.table_text import notes
-from arrayse.report.text import higher_is_better, metric_style
+from arrayse.report.table_text import best_cells
+from arrayse.report.table_text import notes, size_titles
+from arrayse.report.text import higher_is_better, metric_style, place_name
 
 MANY = 12
 """Curves that are shown at first, those of untouched inputs apart: as many as have colours of their own."""
@@ -54,6 +53,7 @@ class Section:
         sizes: parameters and multiply-accumulates of the best model.
         overview: costs and means of all systems.
         best: the cells in which a student (or model, without students) has the best mean.
+        size_titles: what the table by SNR tells of sizes.
         colours: colour number of each system.
         notes: lines below the table.
         failures: reasons for missing scores with their counts, most frequent first.
@@ -77,6 +77,7 @@ class Section:
     sizes: tuple[SizeTile, ...]
     overview: Overview
     best: frozenset[Key]
+    size_titles: tuple[str, ...]
     colours: dict[str, int]
     notes: tuple[str, ...]
     failures: tuple[tuple[str, int], ...]
@@ -92,6 +93,11 @@ class Section:
     provenance: tuple[tuple[str, str], ...]
     config: str
 
+    @property
+    def has_origin(self) -> bool:
+        """Whether it is known where all this comes from."""
+        return bool(self.provenance or self.config)
+
 
 def make_section(evaluation: Evaluation, name: str, lossless: bool = True) -> Section:
     """Makes the section called ``name``: it starts every id in it. With ``lossless`` its sounds are FLAC."""
@@ -100,12 +106,13 @@ def make_section(evaluation: Evaluation, name: str, lossless: bool = True) -> Se
     sized = [size_figure(results, results.metrics[0], size, f"{name}-{size}") for size in SIZES if results.metrics]
     return Section(
         id=name,
-        title=_title(results.data or evaluation.folder.resolve().name),
+        title=place_name(results.data or evaluation.folder.resolve().name),
         results=results,
         headline=first,
         sizes=_sizes(first) if first else (),
         overview=overview(results),
         best=best_cells(results),
+        size_titles=tuple(size_titles(results)),
         colours=colours,
         notes=tuple(notes(results)),
         failures=_failures(evaluation),
@@ -187,8 +194,3 @@ def _flat(values: Mapping[str, Any], prefix: str = "") -> Iterable[tuple[str, st
             yield from _flat(value, f"{name} ")
         else:
             yield name, str(value)
-
-
-def _title(data: str) -> str:
-    """The end of an absolute path: where a folder lies on somebody's disk is no heading."""
-    return str(Path(*Path(data).parts[-2:])) if Path(data).is_absolute() else data

@@ -29,6 +29,9 @@ SIZES = {"params": "Parameters", "macs_per_second": "MACs per second"}
 LONGEST = 22
 """Letters of a name that are written beside its point."""
 
+DECADE = math.sqrt(10)
+"""Around sizes that are close together there is room for a decade at least, so that its axis has a number."""
+
 SIDE_STEP, REACH = 0.022, 0.1
 """Between points of one size, and over all of them at most: shares of the span of sizes on the scale."""
 
@@ -62,6 +65,8 @@ def size_figure(results: Results, metric: str, size: str, salt: str) -> str:
             axes.axhline(mean, color=page_colour(0), linestyle=DASHED, linewidth=1.2, gid=f"system-{place}")
     _draw_front(axes, results, metric, size, dict(zip(places, across, strict=True)))
     axes.margins(x=0.16, y=0.12)
+    if max(across) < DECADE * min(across):
+        axes.set_xlim(min(across) / DECADE, max(across) * DECADE)
     axes.set_xlabel(SIZES[size])
     axes.xaxis.set_major_formatter(lambda value, _: count(value))
     axes.xaxis.set_minor_formatter(lambda value, _: "")

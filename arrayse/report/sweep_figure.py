@@ -51,9 +51,11 @@ def draw_sweep(summary: Summary, path: Path) -> None:
         for axes, metric in zip(panels, metrics, strict=True):
             _draw_panel(axes, summary, metric)
         at = "" if summary["snr_db"] is None else f", SNR {decibels(summary['snr_db'])} dB"
-        figure.supxlabel(f"{summary['title']}{at}", fontsize=9)
+        figure.supxlabel(f"{summary['title']}{at}", fontsize=9, parse_math=False)
         handles, names = panels[0].get_legend_handles_labels()
-        figure.legend(handles, names, loc="outside upper left", ncols=columns, frameon=False, fontsize=8.5)
+        legend = figure.legend(handles, names, loc="outside upper left", ncols=columns, frameon=False, fontsize=8.5)
+        for name in legend.get_texts():
+            name.set_parse_math(False)
         write_whole(path, lambda temporary: figure.savefig(temporary, format=kind, facecolor="white", **about))
 
 

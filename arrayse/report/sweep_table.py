@@ -7,7 +7,8 @@ import io
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from arrayse.report.table import DEFINITIONS
+from arrayse.report import markdown
+from arrayse.report.table_text import DEFINITIONS
 from arrayse.report.text import metric_style, number, with_spread
 
 if TYPE_CHECKING:
@@ -26,12 +27,12 @@ def sweep_markdown(summary: Summary) -> str:
     Args:
         summary: the content of ``sweep.json``.
     """
-    blocks = [f"**{heading(summary)}**"]
+    blocks = [f"**{markdown.escape(heading(summary))}**"]
     for metric in summary["metrics"]:
         for title, lines in _tables(summary, metric):
-            table = [[title, *summary["values"]], ["---", *["---:"] * len(summary["values"])], *lines]
-            blocks.append("\n".join(f"| {' | '.join(map(_escape, line))} |" for line in table))
-    return "\n\n".join([*blocks, *notes(summary)]) + "\n"
+            header, *rows = [list(map(markdown.escape, line)) for line in ([title, *summary["values"]], *lines)]
+            blocks.append(markdown.table(header, rows))
+    return "\n\n".join([*blocks, *map(markdown.escape, notes(summary))]) + "\n"
 
 
 def sweep_csv(summary: Summary) -> str:
@@ -123,7 +124,3 @@ def _cell(row: Mapping[str, Any] | None, digits: int, signed: bool = False) -> s
     spread = None if row["low"] is None or row["n"] < 2 else (row["high"] - row["low"]) / 2
     mark = "†" if row["n_failed"] and not signed else ""
     return with_spread(row["mean"], spread, digits, signed) + mark
-
-
-def _escape(text: str) -> str:
-    return text.replace("|", "\\|").replace("_", "\\_")

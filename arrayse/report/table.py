@@ -4,21 +4,33 @@ from __future__ import annotations
 
 import csv
 import io
-import re
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+from arrayse.report import markdown
 from arrayse.report.results import Results, parse_results
-from arrayse.report.table_text import DEFINITIONS as DEFINITIONS  # what sweeps say too
-from arrayse.report.table_text import KEPT, column_titles, difference_rows, heading, kept_rows, notes, values
-from arrayse.report.text import count, metric_style
+from arrayse.report.table_text import (
+    KEPT,
+    column_titles,
+    difference_rows,
+    heading,
+    kept_rows,
+    notes,
+    size_titles,
+    sizes,
+    values,
+)
+from arrayse.report.text import metric_style
 
 if TYPE_CHECKING:
     from rich.console import Console
     from rich.table import Table
 
-SYSTEM_COLUMNS = ("system", "kind", "params", "macs_per_second")
-CELL_COLUMNS = ("metric", "snr_db", "mean", "low", "high", "n", "n_failed", "median")
+COLUMNS = (
+    *("system", "kind", "params", "macs_per_second", "metric", "snr_db"),
+    *("mean", "low", "high", "n", "n_failed", "median", "n_mics"),
+)
+"""Of the CSV; new ones come last, so that who reads by place reads on."""
 
 
 def markdown_table(summary: Mapping[str, Any]) -> str:
@@ -28,30 +40,23 @@ def markdown_table(summary: Mapping[str, Any]) -> str:
         summary: the content of an evaluation's ``summary.json``.
     """
     results = parse_results(summary)
-    blocks = [f"**{_escape(heading(results))}**"]
+    blocks = [f"**{markdown.escape(heading(results))}**"]
+    columns = column_titles(results)
     for metric in results.metrics:
-        rows = [
-            [
-                _escape(system.name),
-                count(system.params),
-                count(system.macs_per_second),
-                *values(results, system, metric),
-            ]
-            for system in results.systems
-        ]
-        header = ["System", "Params", "MACs/s", *column_titles(results)]
-        blocks.append(f"{_escape(metric_style(metric).title)}\n\n{_markdown(header, rows)}")
+        rows = [[markdown.escape(s.name), *sizes(results, s), *values(results, s, metric)] for s in results.systems]
+        scores = markdown.table(["System", *size_titles(results), *columns], rows)
+        blocks.append(f"{markdown.escape(metric_style(metric).title)}\n\n{scores}")
         differences = difference_rows(results, metric, with_p=True)
         if differences:
-            rows = [[_escape(f"{a} − {b}"), *map(_escape, cells)] for (a, b), cells in differences.items()]
-            blocks.append(_markdown(["Paired difference", *column_titles(results)], rows))
+            rows = [[f"{system} − {other}", *cells] for (system, other), cells in differences.items()]
+            rows = [list(map(markdown.escape, row)) for row in rows]
+            blocks.append(markdown.table(["Paired difference", *columns], rows))
         kept = kept_rows(results, metric)
         if kept:
-            title = _escape(KEPT.format(teacher=results.gain_teacher))
-            blocks.append(
-                _markdown([title, *column_titles(results)], [[_escape(name), *cells] for name, cells in kept.items()])
-            )
-    return "\n\n".join([*blocks, *(_escape(note) for note in notes(results))]) + "\n"
+            title = markdown.escape(KEPT.format(teacher=results.gain_teacher))
+            rows = [[markdown.escape(name), *cells] for name, cells in kept.items()]
+            blocks.append(markdown.table([title, *columns], rows))
+    return "\n\n".join([*blocks, *map(markdown.escape, notes(results))]) + "\n"
 
 
 def csv_table(summary: Mapping[str, Any]) -> str:
@@ -65,13 +70,14 @@ def csv_table(summary: Mapping[str, Any]) -> str:
     results = parse_results(summary)
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(SYSTEM_COLUMNS + CELL_COLUMNS)
+    writer.writerow(COLUMNS)
     for system in results.systems:
         for metric in results.metrics:
             for snr_db in results.columns:
                 cell = results.cell(system.name, snr_db, metric)
                 about = (system.name, system.kind, system.params, system.macs_per_second, metric, snr_db)
-                writer.writerow((*about, cell.mean, cell.low, cell.high, cell.n, cell.n_failed, cell.median))
+                numbers = (cell.mean, cell.low, cell.high, cell.n, cell.n_failed, cell.median)
+                writer.writerow((*about, *numbers, system.n_mics))
     return text.getvalue()
 
 
@@ -104,11 +110,10 @@ def _terminal_table(results: Results, metric: str, plus_minus: str) -> Table:
     from rich.text import Text
 
     names = [system.name for system in results.systems]
-    table = _terminal(metric_style(metric).title, names, 24, ["Params", "MACs/s", *column_titles(results)])
+    table = _terminal(metric_style(metric).title, names, 24, [*size_titles(results), *column_titles(results)])
     for system in results.systems:
         cells = [cell.replace(" ±", plus_minus) for cell in values(results, system, metric)]
-        sizes = [count(system.params), count(system.macs_per_second)]
-        table.add_row(Text(system.name), *sizes, *cells, style="" if system.is_model else "dim")
+        table.add_row(Text(system.name), *sizes(results, system), *cells, style="" if system.is_model else "dim")
     return table
 
 
@@ -145,14 +150,3 @@ def _terminal(title: str, names: Sequence[str], width: int, columns: Sequence[st
     for column in columns:
         table.add_column(column, justify="right", no_wrap=True)
     return table
-
-
-def _markdown(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    lines = [header, ["---", *["---:"] * (len(header) - 1)], *rows]
-    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
-
-
-def _escape(text: str) -> str:
-    """Text that Markdown shows as it is, also inside a table cell."""
-    plain = " ".join(text.split()).replace("&", "&amp;").replace("<", "&lt;")
-    return re.sub(r"([\\|`*_\[\]])", r"\\\1", plain)

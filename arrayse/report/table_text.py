@@ -8,12 +8,14 @@ from arrayse.report.cells import Cell, System
 from arrayse.report.results import DATASET, Key, Results, Snr
 from arrayse.report.text import (
     MISSING,
+    count,
     decibels,
     higher_is_better,
     listing,
     metric_style,
     p_value,
     percent_spread,
+    place_name,
     with_spread,
 )
 
@@ -34,7 +36,7 @@ MIN_SCENES = 20
 
 def heading(results: Results) -> str:
     """What was measured on what, in one line."""
-    data = " · ".join(part for part in (results.data, results.split) if part)
+    data = " · ".join(part for part in (place_name(results.data), results.split) if part)
     by = " by input SNR" if results.snr_db else ""
     return f"{results.label}{': ' if data else ''}{data}, mean ± half of the 95 % interval{by}"
 
@@ -42,6 +44,18 @@ def heading(results: Results) -> str:
 def column_titles(results: Results) -> list[str]:
     """``0 dB`` for each SNR, and ``Mean`` for what is over all of them."""
     return [OVERALL if snr_db is None else f"{decibels(snr_db)} dB" for snr_db in results.columns]
+
+
+def size_titles(results: Results) -> list[str]:
+    """What tables tell of the size of a system; of microphones only where those of some are known."""
+    knows_mics = any(system.n_mics is not None for system in results.systems)
+    return ["Params", "MACs/s", *(["Mics"] if knows_mics else [])]
+
+
+def sizes(results: Results, system: System) -> list[str]:
+    """The size of a system as text, an entry for each of :func:`size_titles`."""
+    every = [count(system.params), count(system.macs_per_second), count(system.n_mics)]
+    return every[: len(size_titles(results))]
 
 
 def values(results: Results, system: System, metric: str) -> list[str]:
@@ -87,7 +101,7 @@ def few_scenes(results: Results) -> str:
     """A warning where intervals are far too narrow to be believed; empty where they are not."""
     if not results.metrics or results.n_scenes >= MIN_SCENES:
         return ""
-    return f"Only {results.n_scenes} scenes: intervals and p values are not to be trusted."
+    return f"Only {results.n_scenes} {results.scenes}: intervals and p values are not to be trusted."
 
 
 def notes(results: Results) -> list[str]:
@@ -96,7 +110,7 @@ def notes(results: Results) -> list[str]:
     n = f"{measured[0]}" if len(measured) == 1 else f"{measured[0]} to {measured[-1]}" if measured else "0"
     same = "the same for every system" + (" and SNR" if results.snr_db else "")
     lines = [
-        f"n = {n} scored utterances behind each number ({results.n_scenes} scenes, {same}).",
+        f"n = {n} scored utterances behind each number ({results.n_scenes} {results.scenes}, {same}).",
         few_scenes(results),
         _failure_note(results),
         DEFINITIONS if results.source == DATASET else OTHER_DEFINITIONS.get(results.source, ""),

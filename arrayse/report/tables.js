@@ -25,7 +25,7 @@ all("table.sortable").forEach((table) => {
   all(".sort", table).forEach((button) => button.addEventListener("click", () => sortBy(table, button.closest("th"))));
 });
 
-// Metric columns: all on a wide screen, the first metric on a phone and where there is no button for all of them.
+// Metric columns: all where they fit, else the first metric, as also where there is no button for all of them.
 all("[data-table]").forEach((box) => {
   const medians = box.querySelector("[data-medians]");
   if (medians && box.querySelector(".median")) {
@@ -45,7 +45,8 @@ all("[data-table]").forEach((box) => {
   group.hidden = false;
   buttons.forEach((button) => button.addEventListener("click", () => show(button.dataset.metric)));
   const hasAll = buttons[0].dataset.metric === "";
-  if (!hasAll || innerWidth < 720) show(buttons[hasAll ? 1 : 0].dataset.metric);
+  const table = box.querySelector(".scroll");
+  if (!hasAll || table.scrollWidth > table.clientWidth) show(buttons[hasAll ? 1 : 0].dataset.metric);
 });
 
 // Tables to take along: the links hold them; copying needs the script.

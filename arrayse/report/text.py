@@ -5,8 +5,10 @@ from __future__ import annotations
 import math
 import re
 from dataclasses import dataclass
+from pathlib import Path
 
 from arrayse.metrics import METRICS
+from arrayse.report.cells import Cell
 
 MISSING = "–"
 
@@ -62,9 +64,14 @@ def number(value: float | None, digits: int, signed: bool = False) -> str:
     if value is None:
         return MISSING
     text = f"{value:+.{digits}f}" if signed else f"{value:.{digits}f}"
-    if float(text) == 0:
+    if shows_zero(value, digits):
         text = text.lstrip("+-")
     return text.replace("-", "−")
+
+
+def shows_zero(value: float, digits: int) -> bool:
+    """Whether a number of so many decimals is written as zero."""
+    return float(f"{value:.{digits}f}") == 0
 
 
 def with_spread(value: float | None, half_width: float | None, digits: int, signed: bool = False) -> str:
@@ -72,6 +79,12 @@ def with_spread(value: float | None, half_width: float | None, digits: int, sign
     if value is None or half_width is None:
         return number(value, digits, signed)
     return f"{number(value, digits, signed)} ±{number(half_width, digits)}"
+
+
+def with_unit(change: Cell, metric: str) -> str:
+    """A difference in a metric as ``+1.2 ±0.3 dB``."""
+    style = metric_style(metric)
+    return f"{with_spread(change.mean, change.half_width, style.digits, signed=True)} {style.unit}".rstrip()
 
 
 def percent_spread(fraction: float | None, half_width: float | None) -> str:
@@ -123,6 +136,11 @@ def percent(fraction: float) -> str:
 def listing(words: list[str]) -> str:
     """``a, b and c``."""
     return words[0] if len(words) == 1 else f"{', '.join(words[:-1])} and {words[-1]}"
+
+
+def place_name(path: str) -> str:
+    """The end of an absolute path: where a folder lies on somebody's disk is no heading."""
+    return str(Path(*Path(path).parts[-2:])) if Path(path).is_absolute() else path
 
 
 def unbroken(text: str) -> str:
