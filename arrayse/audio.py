@@ -96,6 +96,7 @@ def write_audio(path: Path, wave: np.ndarray, sample_rate: int) -> None:
 
     Raises:
         ValueError: another ending, no samples, NaN or infinite samples, samples that would clip.
+        OSError: it cannot be written.
     """
     check_suffix(path)
     if wave.size == 0:
@@ -107,7 +108,11 @@ def write_audio(path: Path, wave: np.ndarray, sample_rate: int) -> None:
     kind = path.suffix[1:].upper()
 
     def write(temporary: Path) -> None:
-        soundfile.write(str(temporary), wave.T, sample_rate, "PCM_16", format=kind)
+        try:
+            soundfile.write(str(temporary), wave.T, sample_rate, "PCM_16", format=kind)
+        except soundfile.LibsndfileError as error:
+            # libsndfile does not tell why
+            raise OSError(f"{path}: expected to be written, got {one_line(error)} Is the disk full?") from None
 
     write_whole(path, write)
 

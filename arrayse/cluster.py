@@ -13,6 +13,7 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import CancelledError
 from contextlib import contextmanager
+from multiprocessing import resource_tracker
 from typing import TYPE_CHECKING, TypeVar
 
 if TYPE_CHECKING:
@@ -101,6 +102,20 @@ def one_thread_each() -> Iterator[None]:
         _restore(before, _ONE_THREAD)
 
 
+@contextmanager
+def deaf_to_interrupts() -> Iterator[None]:
+    """Processes started in the block never hear of Ctrl-C, which reaches all processes: the parent decides."""
+    if not hasattr(signal, "pthread_sigmask"):
+        yield
+        return
+    resource_tracker.ensure_running()  # its start would let interrupts through again
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
 def _run_at(function: Callable[[Task], Result], tasks: Sequence[Task], address: str) -> Iterator[Result]:
     """Runs the tasks on the cluster at an address; leaving closes the connection, which cancels what is pending."""
     from distributed import Future, KilledWorker, as_completed
@@ -178,7 +193,7 @@ def _local_cluster(workers: int) -> Iterator[LocalCluster]:
     from distributed import LocalCluster
 
     before = dict(os.environ)
-    with one_thread_each():
+    with one_thread_each(), deaf_to_interrupts():
         cluster = LocalCluster(
             n_workers=workers,
             threads_per_worker=1,

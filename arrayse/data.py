@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from itertools import product
 from typing import NamedTuple
 
 import numpy as np
@@ -61,6 +60,7 @@ class SceneReader:
 
     def read(self, entry: SceneEntry, draw: int) -> Item:
         """Draw number ``draw`` of one scene."""
+        entry = entry.loaded()
         start, length, snr_db = self.draw_crop(entry.n_samples, self.generator(draw, entry.numbers["seed"]))
         mixture = self.dataset.read(entry, start, length, snr_db)
         return Item(mixture.noisy, mixture.target, snr_db, item_key(entry.id, start, length, snr_db))
@@ -68,9 +68,10 @@ class SceneReader:
     def crops(self) -> dict[str, tuple[int, float]]:
         """Key, length in samples and SNR in dB of all items that repeated draws give."""
         crops = {}
-        for draw, entry in product(range(self.draws or 0), self.entries()):
-            start, length, snr_db = self.draw_crop(entry.n_samples, self.generator(draw, entry.numbers["seed"]))
-            crops[item_key(entry.id, start, length, snr_db)] = length, snr_db
+        for entry in map(SceneEntry.loaded, self.entries()):
+            for draw in range(self.draws or 0):
+                start, length, snr_db = self.draw_crop(entry.n_samples, self.generator(draw, entry.numbers["seed"]))
+                crops[item_key(entry.id, start, length, snr_db)] = length, snr_db
         return crops
 
     def generator(self, draw: int, scene_seed: list[int]) -> np.random.Generator:
@@ -120,17 +121,22 @@ def epoch_batches(
         steps: numbers of the batches, below len(entries) // batch_size: every batch is full.
         share: this process takes items rank, rank + world, … of each batch.
     """
+    order = epoch_order(reader, entries, epoch)
     for number in steps:
-        chosen = batch_entries(reader, entries, batch_size, epoch, number)
-        yield collate(reader, chosen[share.rank :: share.world], reader.draw_of(epoch))
+        chosen = order[number * batch_size : (number + 1) * batch_size][share.rank :: share.world]
+        yield collate(reader, [entries[i] for i in chosen], reader.draw_of(epoch))
 
 
 def batch_entries(
     reader: SceneReader, entries: list[SceneEntry], batch_size: int, epoch: int, number: int
 ) -> list[SceneEntry]:
     """The scenes of training batch ``number`` of an epoch, over all processes."""
-    order = np.random.default_rng([reader.seed, epoch]).permutation(len(entries))
-    return [entries[i] for i in order[number * batch_size : (number + 1) * batch_size]]
+    return [entries[i] for i in epoch_order(reader, entries, epoch)[number * batch_size : (number + 1) * batch_size]]
+
+
+def epoch_order(reader: SceneReader, entries: list[SceneEntry], epoch: int) -> np.ndarray:
+    """The places in ``entries`` in the order in which an epoch hears them, (n_scenes,)."""
+    return np.random.default_rng([reader.seed, epoch]).permutation(len(entries))
 
 
 def valid_batches(reader: SceneReader, entries: list[SceneEntry], batch_size: int, share: Share) -> Iterator[Batch]:

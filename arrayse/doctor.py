@@ -87,7 +87,7 @@ def _hardware() -> list[Finding]:
 
     from arrayse.config import config_root
     from arrayse.parallel import available_cores
-    from arrayse.training.loop import has_bfloat16
+    from arrayse.training.processes import has_bfloat16
 
     free = shutil.disk_usage(Path.cwd()).free / 1e9
     cuda = torch.cuda.get_device_name() if torch.cuda.is_available() else "none: training runs on the CPU"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import glob
 import hashlib
 import json
 import os
@@ -142,6 +143,54 @@ def whole_folder(path: Path) -> Iterator[Path]:
         shutil.rmtree(temporary, ignore_errors=True)
 
 
+@contextmanager
+def alone_in(folder: Path) -> Iterator[None]:
+    """Lets no other process into a block of the same folder, which is made if need be; no file is left there.
+
+    The lock is that of the kernel on the folder itself and goes with the process, however it ends. Where there is no
+    such lock (Windows, some network file systems) nothing is held.
+
+    Raises:
+        ValueError: another process, or another block of this one, is in the folder; or there is a file in its place.
+    """
+    if folder.exists() and not folder.is_dir():
+        raise ValueError(f"{folder}: expected a folder, got a file")
+    folder.mkdir(parents=True, exist_ok=True)
+    try:
+        import fcntl
+    except ImportError:
+        yield
+        return
+    descriptor = os.open(folder, os.O_RDONLY)
+    _LOCKED.add(descriptor)
+    try:
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise ValueError(f"out: expected a folder that no other process writes into, got {folder}") from None
+        except OSError:
+            pass  # a file system without locks
+        yield
+    finally:
+        if descriptor in _LOCKED:
+            _LOCKED.remove(descriptor)
+            os.close(descriptor)
+
+
+_LOCKED: set[int] = set()
+"""Descriptors of the folders that this process is alone in."""
+
+
+def _leave_locks() -> None:
+    """A fork that outlives a killed process must not keep its locks."""
+    while _LOCKED:
+        os.close(_LOCKED.pop())
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_leave_locks)
+
+
 def remove_leftovers(folder: Path) -> None:
     """Removes the temporary files and folders that a killed process left directly in ``folder``.
 
@@ -157,6 +206,13 @@ def remove_leftovers(folder: Path) -> None:
             shutil.rmtree(doomed, ignore_errors=True)
         else:
             doomed.unlink(missing_ok=True)
+
+
+def remove_unfinished(path: Path) -> None:
+    """Removes what killed processes left of a file, of which only one process writes at a time."""
+    for leftover in path.parent.glob(f".{glob.escape(path.name)}.*.tmp"):
+        if is_leftover(leftover):
+            leftover.unlink(missing_ok=True)
 
 
 def is_leftover(path: Path) -> bool:

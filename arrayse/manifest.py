@@ -5,7 +5,6 @@ A line has thousands of characters; of a dataset of 100,000 scenes only names an
 
 from __future__ import annotations
 
-import functools
 import json
 import os
 import re
@@ -19,10 +18,14 @@ from arrayse.converter import Converter
 MANIFEST = "manifest.jsonl"
 
 _ID = re.compile(rb'\{"id": "([\w-]+)"')
-_FILE = re.compile(rb'"file": "([^"\\]+)"')
+_FILE = re.compile(rb', "file": "([\w.-]+)", "sha256": "[0-9a-f]{64}"\}\Z')
+"""The end of a line as the simulator writes it; what lies deeper in a line may be called a file too."""
+
+_END = 300
+"""Bytes that a line is searched from its end; one with a longer name is parsed."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class SceneEntry:
     """One line of a manifest and the folder that its audio lies in."""
 
@@ -55,6 +58,10 @@ class SceneEntry:
         """Length of the scene."""
         return int(self.numbers["n_samples"])
 
+    def loaded(self) -> SceneEntry:
+        """The same with its line in memory, for those who ask for several numbers."""
+        return SceneEntry(self.folder, self.numbers)
+
 
 class StoredEntry(SceneEntry):
     """A scene whose line stays on disk.
@@ -72,10 +79,11 @@ class StoredEntry(SceneEntry):
 
     @property
     def numbers(self) -> dict[str, Any]:
-        """The line; raises ValueError if the manifest is not what it was."""
-        numbers = _read_line(self.folder / MANIFEST, vars(self)["offset"])
-        if numbers.get("id") != self.id:
-            raise ValueError(f"{self.folder / MANIFEST}: expected {self.id}, got another line: it was changed")
+        """The line, read anew each time; raises ValueError if it is no longer that of the scene and its file."""
+        path = self.folder / MANIFEST
+        numbers = _read_line(path, vars(self)["offset"])
+        if numbers.get("id") != self.id or os.path.basename(str(numbers.get("file"))) != self.file_name:
+            raise ValueError(f"{path}: expected {self.id} with {self.file_name}, got another line: it was changed")
         return numbers
 
     @property
@@ -100,16 +108,9 @@ def scan_manifest(shard: Path) -> Iterator[StoredEntry]:
     path, offset = shard / MANIFEST, 0
     if not path.is_file():
         raise ValueError(f"{path}: expected a file of JSON lines, got none")
-    for number, line in enumerate(path.read_bytes().splitlines(keepends=True), start=1):
-        if not line.endswith(b"\n"):
-            return
-        name, file = _ID.match(line), _FILE.search(line)
-        if not (name and file and line.endswith(b"}\n")):
-            name_and_file = _parse(line, path, number)
-            yield StoredEntry(shard, offset, *name_and_file)
-        else:
-            yield StoredEntry(shard, offset, name[1].decode(), file[1].decode(errors="replace"))
-        offset += len(line)
+    for number, line in enumerate(path.read_bytes().split(b"\n")[:-1], start=1):
+        yield StoredEntry(shard, offset, *(_glance(line) or _parse(line, path, number)))
+        offset += len(line) + 1
 
 
 def lost_files(entries: list[StoredEntry]) -> Iterator[Path]:
@@ -123,6 +124,12 @@ def lost_files(entries: list[StoredEntry]) -> Iterator[Path]:
             yield entry.path
 
 
+def _glance(line: bytes) -> tuple[str, str] | None:
+    """Name and file of a line as the simulator writes it, which is not parsed for them; None of any other."""
+    name, file = _ID.match(line), _FILE.search(line, len(line) - _END)
+    return (name[1].decode(), file[1].decode()) if name and file else None
+
+
 def _parse(line: bytes, path: Path, number: int) -> tuple[str, str]:
     """Name and file of a line that is not written as the simulator writes it."""
     try:
@@ -134,7 +141,6 @@ def _parse(line: bytes, path: Path, number: int) -> tuple[str, str]:
     return numbers["id"], numbers["file"]
 
 
-@functools.lru_cache(maxsize=64)  # a scene is asked for several numbers in a row
 def _read_line(path: Path, offset: int) -> dict[str, Any]:
     with path.open("rb") as file:
         file.seek(offset)

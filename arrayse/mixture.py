@@ -173,7 +173,7 @@ class Dataset:
         """
         if wanted_snr_db is not None and not math.isfinite(wanted_snr_db):
             raise ValueError(f"wanted_snr_db: expected a finite number of dB, got {wanted_snr_db}")
-        path = entry.path
+        path, entry = entry.path, entry.loaded()
         # the length is asked for, not taken from the file: else a shortened file would go unnoticed
         wanted = entry.n_samples - start if n_samples is None else n_samples
         wave = read_audio(path, self.sample_rate, start, wanted)

@@ -9,16 +9,15 @@ import sys
 import threading
 import traceback
 from collections import Counter, deque
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Callable, Generator, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
-from multiprocessing import resource_tracker
 from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
 from multiprocessing.reduction import ForkingPickler
 from typing import TypeVar
 
-from arrayse.cluster import died_too_often, one_thread_each, run_on_cluster
+from arrayse.cluster import deaf_to_interrupts, died_too_often, one_thread_each, run_on_cluster
 
 Task = TypeVar("Task")
 Result = TypeVar("Result")
@@ -36,7 +35,7 @@ def available_cores() -> int:
 
 def run_tasks(
     function: Callable[[Task], Result], tasks: Sequence[Task], workers: int, cluster: str | None = None
-) -> Iterator[Result]:
+) -> Generator[Result, None, None]:
     """Yields ``function(task)`` for every task in the order in which they finish, each exactly once.
 
     With one worker and no cluster everything happens in this process. Several workers are fresh processes that compute
@@ -78,7 +77,7 @@ class _Worker:
         context = multiprocessing.get_context("spawn")
         ours, theirs = context.Pipe()
         process = context.Process(target=_work, args=(theirs,), daemon=True)
-        with one_thread_each(), _deaf_to_interrupts():
+        with one_thread_each(), deaf_to_interrupts():
             process.start()
         theirs.close()  # only the worker holds it: its death closes the pipe
         return cls(process, ours)
@@ -134,24 +133,10 @@ def _end(workers: list[_Worker]) -> None:
         worker.pipe.close()
 
 
-@contextmanager
-def _deaf_to_interrupts() -> Iterator[None]:
-    """Processes started in the block never hear of Ctrl-C, which reaches all processes: the parent decides."""
-    if not hasattr(signal, "pthread_sigmask"):
-        yield
-        return
-    resource_tracker.ensure_running()  # its start would let interrupts through again
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
-    try:
-        yield
-    finally:
-        signal.pthread_sigmask(signal.SIG_SETMASK, before)
-
-
 def _work(pipe: Connection) -> None:
     """What a worker does: calls come in, results or errors go out."""
     _end_with_parent()
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # where _deaf_to_interrupts can do nothing
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # where deaf_to_interrupts can do nothing
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
     with suppress(ConnectionError):  # the parent is gone
         while True:

@@ -28,7 +28,7 @@ from arrayse.report.build import render_page
 from arrayse.report.patches_figure import PatchView, patches_figure
 from arrayse.report.players import PlayerView, player_of
 from arrayse.teachers import load_teachers
-from arrayse.training.loop import FitSettings
+from arrayse.training.settings import FitSettings
 from arrayse.verbs.common import CONFIG, Values
 
 Progress = Callable[[int, int], None]

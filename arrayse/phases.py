@@ -20,8 +20,8 @@ from arrayse.mixture import Dataset
 from arrayse.models import Enhancer
 from arrayse.objectives import Batch, Objective, Supervised
 from arrayse.teachers import Values, load_teachers
-from arrayse.training.loop import FitSettings, Phase
 from arrayse.training.processes import Processes
+from arrayse.training.settings import FitSettings, Phase
 
 
 @dataclass(frozen=True)
@@ -63,8 +63,8 @@ def distillation_plan(values: Values, student: Enhancer, dataset: Dataset, setti
     teachers = load_teachers(values, student, dataset, settings)
     section, loss, epochs = values["distill"], _loss(values), values["phase_epochs"]
     fresh = values["fresh"] > 0
-    shortest = fresh_samples(dataset) if fresh else min(entry.n_samples for entry in dataset.entries("train"))
-    _try_terms(student, loss, teachers, settings, shortest, section["terms"])
+    n_samples = fresh_samples(dataset) if fresh else dataset.entries("train")[0].n_samples
+    _try_terms(student, loss, teachers, settings, n_samples, section["terms"])
     try:
         alone, both = (Distillation(student, loss, teachers, a) for a in (0.0, section["supervised_weight"]))
     except ValueError as error:

@@ -10,6 +10,7 @@ from arrayse.config import read_config
 from arrayse.report.build import build_report
 from arrayse.report.table import print_table
 from arrayse.ui import count_bar, training_bars
+from arrayse.verbs.common import teller
 from arrayse.verbs.data import run_simulate
 from arrayse.verbs.nets import run_train
 from arrayse.verbs.results import run_evaluate
@@ -24,17 +25,17 @@ TRAININGS = (
 
 def quickstart(out: Path, console: Console) -> Path:
     """Runs the main job into ``out``, going on from what is there, and returns the report."""
-    data = out / "data"
+    data, say = out / "data", teller(console)
     console.rule("1 simulate: built-in synthetic voices and noises, 5 microphones on a ring")
     with count_bar(console, "scenes") as progress:
-        run_simulate(read_config("simulate", ["quickstart", f"out={data}"]), progress, console.print)
+        run_simulate(read_config("simulate", ["quickstart", f"out={data}"]), progress, say)
     for number, (name, verb, configs, teacher) in enumerate(TRAININGS, start=2):
         console.rule(f"{number} {verb}: {name}")
         arguments = [*configs, f"data={data}", f"out={out / name}"]
         if teacher:
             arguments.append(f"teacher={out / teacher}")
         with training_bars(console) as progress:
-            run_train(read_config(verb, arguments), progress, console.print)
+            run_train(read_config(verb, arguments), progress, say)
     console.rule("5 evaluate")
     runs = {name: out / name for name, *_ in TRAININGS}
     values = read_config("evaluate", ["quickstart", f"data={data}", f"out={out / 'evaluation'}"])

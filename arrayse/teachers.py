@@ -19,8 +19,9 @@ from arrayse.kd.methods import method_of
 from arrayse.mixture import Dataset
 from arrayse.models import Enhancer
 from arrayse.sizes import bytes_in_words
-from arrayse.training.loop import FitSettings, precision_name
+from arrayse.training.loop import precision_name
 from arrayse.training.processes import Processes
+from arrayse.training.settings import FitSettings
 
 Values = dict[str, Any]
 

@@ -242,11 +242,13 @@ def open_world(folder: Path) -> tuple[World, dict[str, int]]:
     try:
         speech, noise = (load_corpus(there[kind], kind, rate) for kind in ("speech", "noise"))
         rooms = there["rooms"] and load_rooms(there["rooms"], rate, geometry.n_mics, there["room_channels"])
+        world = World(recipe, geometry, speech, noise, there["seed"], rooms)
+        changed = _changes(there, describe(world, n_scenes))
     except (TypeError, AttributeError) as error:
         path = folder / "dataset.json"
         raise ValueError(f"{path}: expected the description of a dataset, got {error!r}") from None
-    world = World(recipe, geometry, speech, noise, there["seed"], rooms)
-    changed = _changes(there, describe(world, n_scenes))
+    except ValueError as error:  # the paths are those of the dataset, not of whoever reads the message
+        raise ValueError(f"{folder}: {error}") from None
     if changed:
         raise ValueError(f"{folder}: expected the corpora that it was made from, got other {', '.join(changed)}")
     return world, n_scenes

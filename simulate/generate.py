@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -23,6 +24,8 @@ from arrayse.files import (
     write_json_lines,
     write_text,
 )
+from arrayse.geometry import ArrayGeometry
+from arrayse.manifest import MANIFEST, SceneEntry
 from arrayse.mixture import STEMS, Mixture
 from arrayse.parallel import run_tasks
 from simulate.description import (
@@ -33,7 +36,7 @@ from simulate.description import (
     write_files,
 )
 from simulate.render import render
-from simulate.scene import World, draw_scene
+from simulate.scene import Scene, World, draw_scene
 
 SHARD_SCENES = 20
 """Scenes of a shard: what a killed run loses at most, for each worker."""
@@ -112,11 +115,14 @@ def generate(
             shutil.rmtree(shard.path)
     done = total - n_missing
     progress(done, total)
-    for n_made in run_tasks(make_shard, missing, workers, cluster):
-        done += n_made
-        progress(done, total)
-    for split in splits:
-        remove_leftovers(out / split)  # of workers that were killed
+    try:
+        with closing(run_tasks(make_shard, missing, workers, cluster)) as finished:  # its workers end first
+            for n_made in finished:
+                done += n_made
+                progress(done, total)
+    finally:
+        for split in splits:
+            remove_leftovers(out / split)  # of workers that were killed
     lost = [shard.path for shard in missing if not is_whole(shard)]
     if lost:
         raise RuntimeError(f"{lost[0]}: expected the shard that a worker made, got none: is the file system shared?")
@@ -137,29 +143,46 @@ def _scene_bytes(world: World, splits: Iterable[str], to_make: set[str]) -> int:
 def make_shard(shard: Shard) -> int:
     """Renders the scenes of one shard into its folder and returns how many they are."""
     world = stored_world(shard.folder)
-    with whole_folder(shard.path) as folder:
-        rows = [_make_scene(world, shard, index, folder) for index in range(shard.first, shard.last)]
-        write_json_lines(folder / "manifest.jsonl", rows)
-        write_text(folder / MANIFEST_HASH, f"{sha256_of(folder / 'manifest.jsonl')}  manifest.jsonl\n")
+    write_shard(shard.path, _drawn(world, shard), world.geometry)
     return shard.last - shard.first
+
+
+def write_shard(path: Path, scenes: Iterable[Scene], geometry: ArrayGeometry) -> None:
+    """Renders scenes into the folder of a shard: their stems, the manifest and its hash; all of them or none.
+
+    Raises:
+        ValueError: a scene that cannot be rendered; it names the scene.
+    """
+    with whole_folder(path) as folder:
+        rows = [_write_scene(scene, geometry, folder) for scene in scenes]
+        write_json_lines(folder / MANIFEST, rows)
+        write_text(folder / MANIFEST_HASH, f"{sha256_of(folder / MANIFEST)}  {MANIFEST}\n")
 
 
 def is_whole(shard: Shard) -> bool:
     """Whether its folder is there, with a line of the manifest for every scene and every file that they name."""
     try:
-        files = [shard.path / row["file"] for row in read_json_lines(shard.path / "manifest.jsonl")]
+        files = [SceneEntry(shard.path, row).path for row in read_json_lines(shard.path / MANIFEST)]
     except (ValueError, KeyError, TypeError):  # no manifest, or not one that was written here
         return False
     return len(files) == shard.last - shard.first and all(file.is_file() for file in files)
 
 
-def _make_scene(world: World, shard: Shard, index: int, folder: Path) -> dict[str, Any]:
-    """Draws, renders and writes one scene and returns its line of the manifest."""
+def _drawn(world: World, shard: Shard) -> Iterator[Scene]:
+    """The scenes of a shard, one after the other."""
+    for index in range(shard.first, shard.last):
+        try:
+            yield draw_scene(world, shard.split, index)
+        except ValueError as error:
+            raise ValueError(f"scene {shard.split}-{index:06d}: {error}") from None
+
+
+def _write_scene(scene: Scene, geometry: ArrayGeometry, folder: Path) -> dict[str, Any]:
+    """Renders and writes one scene and returns its line of the manifest."""
     try:
-        scene = draw_scene(world, shard.split, index)
-        mixture, measured = render(scene, world.geometry)
+        mixture, measured = render(scene, geometry)
     except ValueError as error:
-        raise ValueError(f"scene {shard.split}-{index:06d}: {error}") from None
+        raise ValueError(f"scene {scene.id}: {error}") from None
     file = folder / f"{scene.id}.wav"
     scales = write_stems(file, mixture, scene.sample_rate)
     return {**scene.to_dict(), **measured, **scales, "file": file.name, "sha256": sha256_of(file)}

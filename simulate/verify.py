@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 
 from arrayse.audio import audio_info
-from arrayse.files import read_json_lines, sha256_of
+from arrayse.files import read_json, read_json_lines, sha256_of
 from arrayse.manifest import SceneEntry
 from arrayse.mixture import SPLITS, STEMS, Dataset, open_dataset, snr_db
 from arrayse.parallel import run_tasks
@@ -119,7 +119,7 @@ def _known_hashes(shard: Path) -> dict[str, str]:
     with suppress(*DAMAGE):
         as_written = _manifest_problem(shard) is None
         for row in read_json_lines(shard / "manifest.jsonl"):
-            file = shard / row["file"]
+            file = SceneEntry(shard, row).path  # a line may name any file of the machine
             if as_written or (file.is_file() and sha256_of(file) == row["sha256"]):
                 known[file.name] = row["sha256"]
     return known
@@ -174,8 +174,12 @@ def _manifest_problem(shard: Path) -> str | None:
 def _check_description(folder: Path) -> list[Finding]:
     """What is wrong with ``dataset.json`` or ``corpora.json``.
 
-    One of another version of the simulator is told when something has to be made again.
+    One of another version of the simulator is told when something has to be made again. What ``arrayse sweep`` wrote
+    has no recipe: its scenes are those of another dataset.
     """
+    description = read_json(folder / "dataset.json", "dataset")
+    if isinstance(description, dict) and "sweep" in description:
+        return []
     try:
         if read_description(folder).get("format") == FORMAT:
             stored_world(folder)

@@ -79,6 +79,11 @@ def test_the_command_needs_no_more_than_a_run_a_config_and_a_teacher(
     assert [float(now) for *_, now in found] == [term["weight"] for term in before]
 
 
+def test_a_run_folder_may_hold_a_sign(folder: Path, tmp_path: Path) -> None:
+    run = Path(shutil.copytree(folder / "student", tmp_path / "runs" / "lr=1e-3"))
+    assert read_student(run, ["lin_one_step", "teacher=t"])["model"]["freq_hidden"] == 3
+
+
 def test_several_teachers_share_a_weight_by_the_sum_of_their_gradients(folder: Path) -> None:
     """The same teacher twice halves the weight of the term, half the weight of a teacher doubles it."""
     teacher, calls = folder / "teacher", list[tuple[int, int]]()
@@ -114,7 +119,7 @@ def test_what_has_no_balance_is_told_by_name(
             ["runs/nowhere", "lin_one_step"],
         ),
         ("balance: expected a run folder of arrayse train, got empty without config.yaml", ["empty", "lin_one_step"]),
-        ("balance: expected one run folder of a student, got copy, empty", ["copy", "empty", "lin_one_step"]),
+        ("balance: expected one run folder of a student, got copy, distilled", ["copy", "distilled", "lin_one_step"]),
         ("balance: expected one run folder of a student, got none", [teacher]),
         ("trained without a teacher, got distilled, which was distilled", [distilled.name, "lin_one_step", teacher]),
         ("distill: expected a value, got none: add a distill config", [str(student), teacher]),

@@ -2,23 +2,21 @@
 
 from __future__ import annotations
 
-import contextlib
 import re
 import shutil
 import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import numpy as np
 import pytest
 import soundfile
+import torch
+from safetensors.torch import load_file, save_file
 
 from arrayse.cli import main
 from arrayse.mixture import open_dataset
-from arrayse.training.loop import StoppedBySignal
-from tests.test_end_to_end import SIMULATE
 from tests.test_evaluate import make_run
 from tests.tiny_scenes import hashes
 
@@ -114,6 +112,19 @@ def test_enhance_checks_what_it_is_given(
         assert not out.exists()
     assert arrayse(monkeypatch, "enhance", str(run), str(good), str(out)) == 0
     assert soundfile.info(out).frames == 8000
+
+
+def test_an_estimate_that_is_no_sound_is_not_written(
+    tmp_path: Path, tiny_dataset: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run, recording = make_run(tmp_path / "run", open_dataset(tiny_dataset).geometry), tmp_path / "in.wav"
+    weights = load_file(run / "model.safetensors")
+    next(iter(weights.values())).view(-1)[0] = torch.nan
+    save_file(weights, run / "model.safetensors")
+    soundfile.write(recording, 0.1 * np.random.default_rng(0).standard_normal((4000, 5)), 16000)
+    told = f"estimate for {tmp_path / 'out.wav'}: expected finite samples, got 4000 NaN or infinite ones"
+    fails(monkeypatch, capsys, told, "enhance", str(run), str(recording), str(tmp_path / "out.wav"))
+    assert not (tmp_path / "out.wav").exists()
 
 
 def test_enhance_does_not_overwrite_the_recording(
@@ -225,77 +236,6 @@ def test_verify_tells_names_and_mends(
     told = capsys.readouterr().out
     assert "bad  test/shard-00009: expected 1 shards in test, got this one too" in told
     assert "made again" not in told
-
-
-# --- signals ------------------------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize(
-    ("number", "code", "says"),
-    [
-        (signal.SIGINT, 130, "stopped: what can be"),
-        (signal.SIGTERM, 143, "stopped: what can be"),
-        (None, 143, "by SIGTERM: the"),
-    ],
-)
-def test_a_signal_ends_with_its_code_and_a_hint(
-    number: int | None, code: int, says: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    def interrupted() -> None:
-        if number is None:  # as a training ends, which handles them itself
-            raise StoppedBySignal(signal.SIGTERM)
-        assert signal.getsignal(number) != signal.SIG_DFL  # or it would be the end of these tests
-        signal.raise_signal(number)
-
-    monkeypatch.setattr("arrayse.cli.app", interrupted)
-    assert arrayse(monkeypatch) == code
-    told = capsys.readouterr().err
-    assert told.count("the same command") == 1
-    assert says in told
-
-
-def test_a_library_that_loses_an_interrupt_and_breaks_was_interrupted(
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    def lose() -> None:
-        with contextlib.suppress(KeyboardInterrupt):
-            signal.raise_signal(signal.SIGINT)
-        raise KeyError("half a mapping")
-
-    monkeypatch.setattr("arrayse.cli.app", lose)
-    assert arrayse(monkeypatch) == 130
-    assert "half" not in capsys.readouterr().err
-
-
-@pytest.mark.parametrize(("name", "code", "workers"), [("SIGTERM", 143, 2), ("SIGINT", 130, 1)])
-def test_a_stopped_simulation_leaves_whole_shards_and_goes_on(
-    name: str, code: int, workers: int, tiny_corpus: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    data, corpora = tmp_path / "data", [f"speech={tiny_corpus}", f"noise={tiny_corpus}"]
-    simulate = [
-        "simulate",
-        "quickstart",
-        *corpora,
-        f"out={data}",
-        *SIMULATE[:-2],
-        "n_scenes={train: 100, valid: 0, test: 0}",
-    ]
-    command = [sys.executable, "-m", "arrayse", *simulate, f"workers={workers}"]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as child:
-        while not list(data.glob("train/.shard-*.tmp/*.wav")) and child.poll() is None:
-            time.sleep(0.001)
-        child.send_signal(signal.Signals[name])
-        out, errors = child.communicate()
-    assert child.returncode == code, out + errors
-    assert errors.splitlines()[-1] == "stopped: what can be resumed goes on with the same command"
-    assert "Traceback" not in errors
-    assert not list(data.rglob(".*"))
-    shards = list((data / "train").iterdir())
-    assert len(shards) < 5
-    assert all(len((shard / "manifest.jsonl").read_text().splitlines()) == 20 for shard in shards)
-    assert all(len(list(shard.glob("*.wav"))) == 20 for shard in shards)
-    assert arrayse(monkeypatch, *simulate, "workers=1") == 0
-    assert arrayse(monkeypatch, "verify", str(data), "workers=1") == 0
 
 
 def test_python_dash_m_works() -> None:

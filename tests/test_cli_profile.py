@@ -97,6 +97,17 @@ def test_one_network_is_measured_as_on_a_device(
         fails(monkeypatch, capsys, expected, "profile", *arguments)
 
 
+def test_a_folder_with_a_sign_or_the_name_of_a_config_is_no_trouble(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    for folder in ("lr=1e-3", "tesch"):
+        Path(folder).mkdir()
+    Path("lr=1e-3/mine.yaml").write_text("model: {name: fullband, hidden: 2}\n")
+    assert arrayse(monkeypatch, "profile", "lr=1e-3/mine.yaml", "tesch", "rtf=false", "out=costs.csv") == 0
+    assert [row["network"] for row in rows_of(Path("costs.csv"))] == ["lr=1e-3/mine.yaml", "tesch"]
+
+
 def test_what_cannot_be_profiled_is_told_by_name(
     tmp_path: Path, tiny_dataset: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -109,7 +120,7 @@ def test_what_cannot_be_profiled_is_told_by_name(
         ),
         ("or one of conv_tasnet, ", ["simulate/office"]),
         ("got simulate/office", ["office"]),
-        ("without model.json", [str(tmp_path)]),
+        ("expected a run folder, a YAML file or a named config, got .", ["."]),
         (
             "tesch: model.freq_hiden: expected a known key, got an unknown one: did you mean",
             ["tesch", "model.freq_hiden=3"],

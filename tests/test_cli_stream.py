@@ -16,6 +16,7 @@ from rich.console import Console
 from arrayse.audio import write_audio
 from arrayse.checkpoint import load_enhancer, save_description, save_weights
 from arrayse.cli.stream import _meters
+from arrayse.stream import Streamer
 from arrayse.stream.live import Reading
 from tests.fake_sound import FakeSound
 from tests.test_cli import arrayse, fails
@@ -228,6 +229,19 @@ def test_ctrl_c_is_the_usual_end_of_live_sound(
     captured = capsys.readouterr()
     assert "0 dropped blocks, 0 muted" in captured.out
     assert captured.err == ""
+
+
+def test_an_error_of_live_sound_is_told_after_ctrl_c_too(
+    run: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def broken(self: Streamer, block: np.ndarray) -> np.ndarray:
+        raise RuntimeError("the network broke")
+
+    sound = FakeSound(noise(16), then=lambda: signal.raise_signal(signal.SIGINT))
+    monkeypatch.setattr("arrayse.stream.live.load_sound", lambda: sound)
+    monkeypatch.setattr(Streamer, "push", broken)
+    assert arrayse(monkeypatch, "stream", str(run), "live", "input=2") == 1
+    assert capsys.readouterr().err == "error the network broke\n"
 
 
 def test_meters_are_drawn() -> None:

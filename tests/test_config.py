@@ -16,7 +16,7 @@ from arrayse.models.ft_jnf import FTJNF
 from arrayse.schema import SCHEMAS
 from arrayse.schema.nets import TrainConfig
 from arrayse.schema.tree import locate
-from arrayse.training.loop import FitSettings
+from arrayse.training.settings import FitSettings
 from simulate.recipe import Recipe, recipe_from
 
 TRAIN = ["train/teacher", "data=d", "out=o"]
@@ -131,6 +131,31 @@ def test_text_is_taken_as_it_stands() -> None:
     assert (values["data"], values["out"]) == ("/a b/#1: {x}", "2026")
     home = read_config("train", ["train/teacher", "data=~/d", "out=o"])["data"]
     assert home == str(Path("~/d").expanduser())
+
+
+@pytest.mark.parametrize("text", ["2024", "a: b", "1e-3", "[x]", "no"])
+def test_places_that_need_not_be_told_are_text_too(text: str) -> None:
+    assert read_config("report", [f"out={text}"])["out"] == text
+    assert read_config("simulate", ["out=o", f"rooms={text}", f"array={text}"])["array"] == text
+    assert read_config("evaluate", ["out=o", f"data={text}"])["data"] == text
+    assert read_config("report", ["out=a", "out=null"])["out"] is None
+    assert read_config("report", ["out=null", "out=a"])["out"] == "a"
+    assert read_config("simulate", ["out=o", "array=a", "array.name=x"])["array"] == {"name": "x"}
+
+
+def test_lists_and_mappings_are_no_text() -> None:
+    base = ["sweep/snr", "data=d", "out=o"]
+    assert read_config("sweep", [*base, "runs=[~/a,b]"])["runs"] == [str(Path("~/a").expanduser()), "b"]
+    assert read_config("simulate", ["out=o", "array={name: x}"])["array"] == {"name": "x"}
+
+
+def test_a_file_in_a_folder_with_a_sign_is_no_override(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("lr=1e-3").mkdir()
+    Path("lr=1e-3/c.yaml").write_text("n: 5\n")
+    assert read_config("patches", ["lr=1e-3/c.yaml"])["n"] == 5
+    Path("n=7").write_text("")
+    assert read_config("patches", ["n=7"])["n"] == 7
 
 
 @pytest.mark.parametrize("override", ["fit.seconds=.inf", "fit.learning_rate=.nan", "out="])

@@ -8,7 +8,8 @@ from typing import Any
 
 import pytest
 
-from arrayse.config import ConfigError, read_array
+from arrayse.config import ConfigError, arrays, read_array
+from arrayse.schema.data import ArrayKeys
 
 
 def test_arrays() -> None:
@@ -16,6 +17,15 @@ def test_arrays() -> None:
     ring = read_array({"preset": "circular", "n_mics": 7, "mics": [6, 2], "ref_mic": 2})
     assert (ring.n_mics, ring.ref_mic) == (2, 1)
     assert read_array({"positions": [[0, 0, 0], [0, 0.02, 0]], "ref_mic": 1, "name": "mine"}).ref_mic == 1
+
+
+def test_the_default_reference_is_stated_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Keys(ArrayKeys):
+        ref_mic: int = 9
+
+    monkeypatch.setattr(arrays, "ArrayKeys", Keys)
+    with pytest.raises(ConfigError, match=r"^array\.ref_mic: expected 0 to 4, got 9$"):
+        read_array({"preset": "circular"})
 
 
 def test_a_preset_keeps_its_name_unless_it_is_given_one() -> None:

@@ -128,6 +128,8 @@ def test_docstrings_are_read_with_what_they_extend_and_without_marks() -> None:
             a: the first, see
                 :class:`x.y.Pair` and ``b``.
             b: the second: of two.
+            c, d_2: both, as
+                :func:`pair` gives them.
 
         Raises:
             ValueError: never.
@@ -141,7 +143,8 @@ def test_docstrings_are_read_with_what_they_extend_and_without_marks() -> None:
             b: otherwise.
         """
 
-    assert told_of_arguments(Child) == {"a": "the first, see Pair and b.", "b": "otherwise."}
+    pair = dict.fromkeys(("c", "d_2"), "both, as pair gives them.")
+    assert told_of_arguments(Child) == {"a": "the first, see Pair and b.", "b": "otherwise.", **pair}
     assert summary_of(Child) == "Another one, in two lines."
     Base.__doc__ = textwrap.dedent(Base.__doc__ or "")
     assert told_of_arguments(Base)["b"] == "the second: of two."

@@ -16,7 +16,7 @@ from arrayse.kd import Distillation, build_term
 from arrayse.losses import WaveMagnitudeL1
 from arrayse.models import build_enhancer
 from arrayse.quickstart import TRAININGS
-from arrayse.training.loop import FitSettings
+from arrayse.training.settings import FitSettings
 from arrayse.verbs.data import build_world
 from arrayse.verbs.nets import describe
 from simulate.recipe import recipe_from

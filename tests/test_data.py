@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections import Counter
 from dataclasses import replace
 from pathlib import Path
+from unittest.mock import Mock
 
 import numpy as np
 import pytest
 import torch
 
+from arrayse import data, manifest
 from arrayse.data import SceneReader, Share, batch_entries, epoch_batches, valid_batches
 from arrayse.manifest import SceneEntry
 from arrayse.mixture import open_dataset, snr_db
@@ -113,6 +115,30 @@ def test_the_scenes_of_a_batch_are_known_without_reading_it(reader: SceneReader)
     for number, batch in enumerate(batches(reader, epoch=5)):
         named = [entry.id for entry in batch_entries(reader, reader.entries(), 2, 5, number)]
         assert named == batch.ids
+
+
+def test_repeated_draws_are_known_without_reading_audio(reader: SceneReader) -> None:
+    twice = replace(reader, draws=2)
+    items = [twice.read(entry, draw) for draw in range(2) for entry in twice.entries()]
+    assert twice.crops() == {item.key: (4800, item.snr_db) for item in items}
+
+
+def test_the_line_of_a_scene_is_read_once_for_all_its_draws(
+    reader: SceneReader, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    read = Mock(wraps=manifest._read_line)
+    monkeypatch.setattr(manifest, "_read_line", read)
+    replace(reader, draws=3).crops()
+    assert read.call_count == 6
+    reader.read(reader.entries()[0], 0)
+    assert read.call_count == 7
+
+
+def test_an_epoch_is_put_in_order_once(reader: SceneReader, monkeypatch: pytest.MonkeyPatch) -> None:
+    order = Mock(wraps=data.epoch_order)
+    monkeypatch.setattr(data, "epoch_order", order)
+    assert len(batches(reader)) == 3
+    assert order.call_count == 1
 
 
 def test_crops_lie_inside_the_scene_and_move(reader: SceneReader) -> None:

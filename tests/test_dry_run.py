@@ -15,7 +15,7 @@ from arrayse.mixture import open_dataset
 from arrayse.models import Enhancer, build_enhancer
 from arrayse.objectives import Batch
 from arrayse.phases import Plan, distillation_plan
-from arrayse.training.loop import FitSettings
+from arrayse.training.settings import FitSettings
 from arrayse.verbs.nets import describe
 from tests.tiny_runs import FRAMES, distil, saved, values_of
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from torch import Tensor
@@ -12,9 +13,10 @@ from torch import Tensor
 onnx = pytest.importorskip("onnx")
 pytest.importorskip("onnxruntime")
 
-from arrayse.export import check  # noqa: E402
+from arrayse.export import build, check  # noqa: E402
 from arrayse.export.build import Exported, default_form, export  # noqa: E402
 from arrayse.export.check import Deviation, check_deviations  # noqa: E402
+from arrayse.export.quantise import quantise  # noqa: E402
 from arrayse.export.steps import transform_matrices  # noqa: E402
 from arrayse.export.trace import translate  # noqa: E402
 from arrayse.frontend.stft import Stft  # noqa: E402
@@ -115,6 +117,22 @@ def test_differences_and_what_is_no_number_are_refused(difference: float) -> Non
     check_deviations([Deviation(1, 1e-4, None)])
     with pytest.raises(RuntimeError, match="over 7 blocks"):
         check_deviations([Deviation(1, 0.0, None), Deviation(7, difference, None)])
+
+
+@pytest.mark.usefixtures("short")
+def test_a_file_in_8_bits_that_gives_no_numbers_is_not_left(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def broken(model: Any, properties: dict[str, str]) -> Any:
+        quantised = quantise(model, properties)
+        for tensor in quantised.graph.initializer:
+            if tensor.data_type == onnx.TensorProto.FLOAT:
+                values = onnx.numpy_helper.to_array(tensor)
+                tensor.CopyFrom(onnx.numpy_helper.from_array(np.float32(np.nan) * values, tensor.name))
+        return quantised
+
+    monkeypatch.setattr(build, "quantise", broken)
+    with pytest.raises(RuntimeError, match=r"finite samples of the file in 8 bits over 40 blocks, .*: no file was"):
+        export(network("ft_jnf"), tmp_path / "a.onnx", "frame", int8=True)
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_what_cannot_be_exported_is_told_by_name(tmp_path: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,7 @@ from arrayse.checkpoint import fingerprint, load_enhancer
 from arrayse.doctor import installable
 from arrayse.export import check
 from arrayse.export.quality import int8_losses, streamed
+from arrayse.geometry import ArrayGeometry, circular, linear
 from arrayse.mixture import open_dataset
 from arrayse.stream import TorchBackend
 from arrayse.stream.onnx_backend import OnnxBackend
@@ -126,10 +128,24 @@ def test_a_stream_through_a_file_is_not_late(run: Path) -> None:
     np.testing.assert_allclose(got, enhancer.enhance(noisy, 16000), rtol=0, atol=1e-5)
 
 
-def test_scenes_of_another_array_are_refused(tiny_dataset: Path, tmp_path: Path) -> None:
-    from arrayse.geometry import ArrayGeometry
+@pytest.mark.parametrize("geometry", [linear(5, 0.03), circular(3)])
+def test_scenes_of_another_array_are_refused_before_there_is_a_file(
+    geometry: ArrayGeometry,
+    tiny_dataset: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    run, out = make_run(tmp_path / "run", geometry), tmp_path / "a.onnx"
+    told = f"{run} array: expected data of {geometry.name} ({geometry.n_mics} mics), which it was trained for, got data"
+    fails(monkeypatch, capsys, told, "export", str(run), str(out), "int8=true", f"data={tiny_dataset}")
+    assert not out.exists()
 
-    pair = ArrayGeometry([[0.0, 0.0, 0.0], [0.1, 0.0, 0.0]])
-    enhancer = load_enhancer(make_run(tmp_path / "pair", pair))
-    with pytest.raises(ValueError, match="data: expected 2 microphones at 16000 Hz, got 5 at 16000 Hz"):
-        int8_losses(enhancer, TorchBackend(enhancer), open_dataset(tiny_dataset), None, lambda *done: None)
+
+def test_a_dataset_without_test_scenes_is_refused_before_there_is_a_file(
+    run: Path, tiny_dataset: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    shutil.copytree(tiny_dataset, "data")
+    shutil.rmtree("data/test")
+    fails(monkeypatch, capsys, "data/test: expected", "export", "run", "a.onnx", "int8=true", "data=data")
+    assert not Path("a.onnx").exists()

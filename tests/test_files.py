@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import json
 import os
@@ -17,6 +18,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from arrayse.files import (
+    alone_in,
     append_json_lines,
     check_free_space,
     read_json,
@@ -237,3 +239,56 @@ def test_only_the_first_writes(tmp_path: Path) -> None:
     assert not write_first(path, "yours")
     assert path.read_text() == "mine"
     assert [there.name for there in path.parent.iterdir()] == ["claim"]
+
+
+# --- one process in a folder --------------------------------------------------------------------------------
+
+
+HOLDER = """
+import os, sys, time
+from pathlib import Path
+from arrayse.files import alone_in
+
+with alone_in(Path(sys.argv[1])):
+    child = os.fork()
+    if child:
+        print(child, flush=True)
+    time.sleep(60)
+"""
+
+
+def test_a_folder_is_of_one_process_until_that_ends(tmp_path: Path) -> None:
+    """A fork of it, such as one that loads data, does not keep the folder."""
+    folder = tmp_path / "new" / "out"
+    with subprocess.Popen([sys.executable, "-c", HOLDER, folder], stdout=subprocess.PIPE, text=True) as holder:
+        assert holder.stdout is not None
+        child = int(holder.stdout.readline())
+        with pytest.raises(ValueError, match=f"out: expected a folder that no other .* writes into, got {folder}$"):
+            alone_in(folder).__enter__()
+        holder.kill()
+    with alone_in(folder):
+        assert names(folder) == []
+        with pytest.raises(ValueError, match="no other process writes into"), alone_in(folder):
+            pass
+    os.kill(child, signal.SIGKILL)
+    with alone_in(folder):
+        pass
+
+
+def test_a_file_is_no_folder_to_be_alone_in(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("mine")
+    with pytest.raises(ValueError, match="file: expected a folder, got a file"), alone_in(tmp_path / "file"):
+        pass
+
+
+def test_without_locks_nothing_is_held(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def flock(descriptor: int, operation: int) -> None:
+        raise OSError(errno.EBADF, "a network file system")
+
+    with monkeypatch.context() as patch:
+        patch.setattr("fcntl.flock", flock)
+        with alone_in(tmp_path), alone_in(tmp_path):
+            pass
+    monkeypatch.setitem(sys.modules, "fcntl", None)  # an import fails
+    with alone_in(tmp_path), alone_in(tmp_path):
+        pass

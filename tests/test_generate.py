@@ -24,6 +24,7 @@ from arrayse.mixture import open_dataset
 from simulate import generate as module
 from simulate.generate import generate
 from simulate.recipe import Recipe
+from simulate.scene import draw_scene
 from tests.tiny_scenes import N_SCENES, RATE, Corpora, hashes, make, tiny_world
 
 
@@ -87,6 +88,20 @@ def test_the_manifest_tells_all(tiny_dataset: Path) -> None:
             assert entry.numbers["snr_db_measured"] == pytest.approx(entry.numbers["snr_db"], abs=1e-5)
             rooms.add(tuple(place["room_dim"]))
     assert len(rooms) == 10  # no room is in two splits
+
+
+def test_scenes_are_written_as_one_shard_or_not_at_all(
+    corpora: Corpora, recipe: Recipe, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world = tiny_world(corpora, recipe)
+    generate(tmp_path / "data", world, {"train": 2}, 1)
+    scenes = [draw_scene(world, "train", index) for index in range(2)]
+    module.write_shard(tmp_path / "alone", scenes, world.geometry)
+    assert hashes(tmp_path / "alone") == hashes(tmp_path / "data" / "train" / "shard-00000")
+    monkeypatch.setattr(module, "render", Mock(side_effect=ValueError("too loud")))
+    with pytest.raises(ValueError, match=r"^scene train-000000: too loud$"):
+        module.write_shard(tmp_path / "none", scenes, world.geometry)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["alone", "data"]
 
 
 # --- resume -------------------------------------------------------------------------------------------------

@@ -23,7 +23,7 @@ from arrayse.mixture import open_dataset
 from arrayse.objectives import Batch
 from arrayse.patches import Lesson, draw_patches, load_lesson, patch_views
 from arrayse.report.patches_figure import GREY, PatchView, patches_figure, picture
-from arrayse.training.loop import FitSettings
+from arrayse.training.settings import FitSettings
 from arrayse.verbs.nets import build_readers, run_train
 from tests.estimate_cases import slow_crossover
 from tests.test_report import Page

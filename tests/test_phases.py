@@ -15,7 +15,7 @@ from arrayse.files import read_json, read_json_lines
 from arrayse.kd import CachedViews, Distillation, LiveViews
 from arrayse.mixture import open_dataset
 from arrayse.phases import Plan, distillation_plan, supervised_plan
-from arrayse.training.loop import FitSettings
+from arrayse.training.settings import FitSettings
 from arrayse.verbs.nets import run_train
 from tests.tiny import description, enhancer
 

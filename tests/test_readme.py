@@ -10,11 +10,13 @@ from pathlib import Path
 
 import pytest
 
+from arrayse.manifest import SceneEntry
+from arrayse.mixture import open_dataset
 from tests.tiny_runs import saved
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
-PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md")), *sorted(ROOT.glob("experiments/*/README.md"))]
 
 REGISTER = """
 from arrayse.{where} import {table}
@@ -72,14 +74,26 @@ def test_the_python_of_the_formats_page_reads_a_dataset(tiny_dataset: Path) -> N
     assert re.match(r"\(\d, \d+\) \(\d, \d+\) 0\.\d+", run_python(code.replace("data/glasses", str(tiny_dataset))))
 
 
-@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_the_formats_page_names_every_file_of_a_dataset_and_every_key_of_an_excerpt(tiny_dataset: Path) -> None:
+    page = (ROOT / "docs/formats.md").read_text(encoding="utf-8")
+    names = {path.name for path in tiny_dataset.rglob("*") if path.is_file() and path.suffix != ".wav"}
+    pieces = [piece for entry in open_dataset(tiny_dataset).entries("test") for piece in pieces_of(entry)]
+    assert len(names) >= 4
+    assert not [name for name in names | {*pieces[0]} if not re.search(rf"`([\w/-]+/)?{re.escape(name)}`", page)]
+
+
+def pieces_of(entry: SceneEntry) -> list[dict[str, object]]:
+    return [piece for excerpt in entry.numbers["source_excerpts"] for piece in excerpt["pieces"]]
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.relative_to(ROOT).as_posix())
 def test_every_file_that_a_page_links_to_is_there(page: Path) -> None:
     links = re.findall(r"\]\(([^)#]+)(?:#[^)]*)?\)", page.read_text(encoding="utf-8"))
     missing = [link for link in links if "://" not in link and not (page.parent / link).exists()]
     assert not missing
 
 
-@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.relative_to(ROOT).as_posix())
 def test_every_section_that_a_page_links_to_is_there(page: Path) -> None:
     text = page.read_text(encoding="utf-8")
     titles = re.findall(r"^#+ (.*)$", text, re.MULTILINE)

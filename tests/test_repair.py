@@ -8,13 +8,15 @@ from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
+from unittest.mock import Mock
 
 import pytest
 
-from arrayse.files import read_json, sha256_of, write_json
+from arrayse.files import read_json, sha256_of, write_json, write_json_lines
 from simulate import generate as module
+from simulate import verify as verify_module
 from simulate.corpus import load_corpus
-from simulate.generate import generate
+from simulate.generate import generate, is_whole, shards_of
 from simulate.recipe import Recipe
 from simulate.verify import repair, verify
 from tests.tiny_scenes import RATE, hashes, tiny_world
@@ -61,7 +63,7 @@ def test_corpora_that_have_changed(own: Path) -> None:
 
 def test_corpora_that_are_gone(own: Path) -> None:
     (own.parent / "corpus").rename(own.parent / "elsewhere")
-    not_mended(own, "speech corpus: expected builtin, a folder or a manifest CSV, got .*corpus: no such file")
+    not_mended(own, "own: speech corpus: expected builtin, a folder or a manifest CSV, got .*corpus: no such file")
 
 
 @pytest.mark.parametrize(
@@ -145,6 +147,20 @@ def test_other_bytes_than_before_are_told(
     )
     assert verify(own, 1)[0] == []
     assert all(row["sha256"] == sha256_of(own / SHARD / row["file"]) for row in rows(own))
+
+
+def test_a_line_that_names_a_file_elsewhere_lets_nobody_look_there(own: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    secret, made = own.parent / "secret.wav", own / SHARD
+    secret.write_bytes(b"secret")
+    (made / "manifest.sha256").unlink()
+    for name in (str(secret), "../../../secret.wav"):
+        write_json_lines(made / "manifest.jsonl", [row | {"file": name} for row in rows(own)])
+        assert not is_whole(next(shards_of(own, "train", 2)))
+    hashed = Mock(wraps=sha256_of)
+    monkeypatch.setattr(verify_module, "sha256_of", hashed)
+    assert repair(own, verify(own, 1)[0], 1) == []
+    assert secret not in {call.args[0].resolve() for call in hashed.call_args_list}
+    assert verify(own, 1)[0] == []
 
 
 # --- dataset.json and corpora.json --------------------------------------------------------------------------

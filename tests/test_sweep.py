@@ -12,7 +12,7 @@ import pytest
 from arrayse.config import read_config
 from arrayse.evaluation.loop import evaluate
 from arrayse.evaluation.summary import Request
-from arrayse.files import read_json, read_json_lines
+from arrayse.files import alone_in, read_json, read_json_lines
 from arrayse.mixture import open_dataset
 from arrayse.report.sweep_table import sweep_csv, sweep_markdown
 from arrayse.sweep import sweep_rows, systems_of
@@ -191,9 +191,13 @@ def test_a_folder_of_something_else_is_refused(
         ("got one with other n_scenes", ["values=[0,2,6]", "n_scenes=1"], "gain_error"),
         ("got one with other beamformers", ["values=[0,2,6]"], "gain_error"),
     ]
+    before = (folder / "config.yaml").read_text()
     for told, arguments, name in cases:
         with pytest.raises(ValueError, match=told):
             run_sweep(config(tiny_dataset, folder, *arguments, name=name), runs)
+    assert (folder / "config.yaml").read_text() == before  # that of what is in sweep.json
+    with alone_in(folder), pytest.raises(ValueError, match="no other process writes into"):
+        run_sweep(config(tiny_dataset, folder, *GAINS), runs)
     (tmp_path / "letter.txt").write_text("dear")
     with pytest.raises(ValueError, match="expected an empty folder or a sweep, got a folder with other files"):
         run_sweep(config(tiny_dataset, tmp_path), runs)
@@ -214,7 +218,11 @@ def test_a_folder_of_something_else_is_refused(
         ("other_array", ["values=[own,3]"], "values: expected arrays: own, a name, a YAML file or its content, got 3"),
         ("other_array", ["values=[own,nowhere]"], "got nowhere"),
         ("dead_mic", ["values=[none,0]"], "not the reference, 0"),
-        ("rt60", ["split=valid", "data=nowhere"], "expected a folder that arrayse simulate wrote, got nowhere: no such folder"),
+        (
+            "rt60",
+            ["split=valid", "data=nowhere"],
+            "expected a folder that arrayse simulate wrote, got nowhere: no such folder",
+        ),
     ],
 )
 def test_what_makes_no_sweep_is_told_before_any_work(

@@ -12,6 +12,7 @@ from arrayse.sweep import Variant, draw_variants, render_variant
 from simulate.description import open_world
 from simulate.generate import SHARD_SCENES
 from simulate.scene import World
+from simulate.verify import verify
 
 
 @pytest.fixture(scope="module")
@@ -62,6 +63,9 @@ def test_a_variant_of_several_shards_is_whole(world: World, tmp_path: Path) -> N
     entries = open_dataset(tmp_path / "a").entries("test")
     assert [entry.id for entry in entries] == [scene.id for scene in variant.scenes]
     assert len(list((tmp_path / "a" / "test").iterdir())) == 2
+    findings, statistics = verify(tmp_path / "a", 1)
+    assert findings == []
+    assert statistics.n_scenes == SHARD_SCENES + 1
 
 
 def test_another_sweep_in_the_folder_is_refused(world: World, tmp_path: Path) -> None:

@@ -19,7 +19,8 @@ from arrayse.checkpoint import read_training_state
 from arrayse.data import Item
 from arrayse.files import read_json_lines
 from arrayse.objectives import Batch, Objective
-from arrayse.training.loop import FitSettings, Phase, StoppedBySignal, fit
+from arrayse.training.loop import fit
+from arrayse.training.settings import FitSettings, Phase, StoppedBySignal
 
 # --- a toy: scenes are single numbers, the student is one weight, the loss is their product
 

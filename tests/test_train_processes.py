@@ -20,8 +20,9 @@ from arrayse.files import read_json_lines
 from arrayse.losses import WaveMagnitudeL1
 from arrayse.mixture import open_dataset
 from arrayse.objectives import Batch, Supervised
-from arrayse.training.loop import Phase, fit
+from arrayse.training.loop import fit
 from arrayse.training.processes import Processes
+from arrayse.training.settings import Phase
 from tests.tiny import network
 from tests.train_program import POISONED, settings, train
 

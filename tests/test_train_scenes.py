@@ -14,7 +14,9 @@ from arrayse.files import read_json_lines
 from arrayse.losses import NegativeSiSdr, WaveMagnitudeL1
 from arrayse.mixture import open_dataset
 from arrayse.objectives import Supervised
-from arrayse.training.loop import FitSettings, Phase, fit, has_bfloat16
+from arrayse.training.loop import fit
+from arrayse.training.processes import has_bfloat16
+from arrayse.training.settings import FitSettings, Phase
 from tests.tiny import enhancer
 from tests.train_program import POISONED, phases_of, train
 

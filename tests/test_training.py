@@ -11,8 +11,7 @@ from typing import Any
 import pytest
 
 from arrayse.objectives import Objective
-from arrayse.training.loop import FitSettings, Phase, State, StoppedBySignal
-from arrayse.training.settings import SignalFlag, learning_rate
+from arrayse.training.settings import FitSettings, Phase, SignalFlag, State, StoppedBySignal, learning_rate
 from tests.tiny import enhancer
 
 PHASE = Phase("p", Objective(enhancer(), enhancer()), epochs=4)
@@ -89,6 +88,20 @@ def test_a_second_interrupt_stops_at_once() -> None:
         assert flag.number == signal.SIGINT
         with pytest.raises(KeyboardInterrupt):
             signal.raise_signal(signal.SIGINT)
+
+
+def test_a_signal_that_is_ignored_stays_so() -> None:
+    """A shell starts jobs in the background of a script so."""
+    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        with SignalFlag() as flag:
+            signal.raise_signal(signal.SIGINT)
+            assert flag.number is None
+            signal.raise_signal(signal.SIGTERM)
+            assert flag.number == signal.SIGTERM
+        assert signal.getsignal(signal.SIGINT) is signal.SIG_IGN
+    finally:
+        signal.signal(signal.SIGINT, before)
 
 
 def test_exit_codes() -> None:

@@ -20,7 +20,8 @@ from arrayse.losses import WaveMagnitudeL1
 from arrayse.manifest import SceneEntry
 from arrayse.mixture import open_dataset
 from arrayse.objectives import Supervised
-from arrayse.training.loop import FitSettings, Phase, StoppedBySignal, fit
+from arrayse.training.loop import fit
+from arrayse.training.settings import FitSettings, Phase, StoppedBySignal
 from tests.tiny import distillation, enhancer
 
 FILES = ("model.safetensors", "training.safetensors", "metrics.jsonl")

@@ -20,8 +20,9 @@ from arrayse.mixture import Dataset, open_dataset
 from arrayse.models import Enhancer, build_enhancer
 from arrayse.objectives import Batch
 from arrayse.profile.cost import one_thread
-from arrayse.training.loop import FitSettings, uses_bfloat16
+from arrayse.training.loop import uses_bfloat16
 from arrayse.training.processes import keep_freed_memory
+from arrayse.training.settings import FitSettings
 
 HEADER = "| method | live (ms a step) | cached (ms a step) | ratio |\n| --- | ---: | ---: | ---: |"
 TEACHER, STUDENT = (256, 128), (64, 32)

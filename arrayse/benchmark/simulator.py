@@ -20,7 +20,8 @@ from arrayse.mixture import Dataset
 from arrayse.models import build_enhancer
 from arrayse.objectives import Supervised
 from arrayse.profile.cost import one_thread
-from arrayse.training.loop import FitSettings, uses_bfloat16
+from arrayse.training.loop import uses_bfloat16
+from arrayse.training.settings import FitSettings
 from simulate.benchmark import Line, memory_line, mixture_line, response_lines
 from simulate.corpus import Corpus, load_corpus
 from simulate.recipe import Recipe

@@ -9,11 +9,10 @@ from types import FrameType
 from typing import Annotated
 
 import typer
-from rich.console import Console
 from rich.markup import escape
 
 from arrayse import __version__
-from arrayse.cli.common import app, console, is_silent
+from arrayse.cli.common import app, console, console_of_errors
 from arrayse.doctor import installable
 
 # isort: split
@@ -44,7 +43,7 @@ def main() -> None:
     SIGTERM ends with 143 and SIGINT (Ctrl-C) with 130, workers and half-written files cleared away. With ARRAYSE_DEBUG
     set in the environment tracebacks are shown.
     """
-    stop = _Stop()
+    stop, code = _Stop(), 0
     signal.signal(signal.SIGTERM, stop)
     if signal.getsignal(signal.SIGINT) is not signal.SIG_IGN:  # as it is where a shell started it in the background
         signal.signal(signal.SIGINT, stop)
@@ -55,16 +54,17 @@ def main() -> None:
     except Exception as error:
         if os.environ.get("ARRAYSE_DEBUG"):
             raise
-        if stop.code is None or hasattr(error, "exit_code"):
-            sys.exit(_explain(error, quiet=is_silent()))
-        code = stop.code
+        code = _explain(error, stopped=stop.code is not None)
+        if stop.code is None:
+            sys.exit(code)
+    code = code if stop.code is None else stop.code
     if code in (INTERRUPTED, TERMINATED):
-        Console(stderr=True, quiet=is_silent()).print("stopped: what can be resumed goes on with the same command")
+        console_of_errors().print("stopped: what can be resumed goes on with the same command")
     sys.exit(code)
 
 
 class _Stop:
-    """Ends the command on a signal, and remembers it: what is raised can get lost inside a library, and break it.
+    """Ends the command on a signal, and remembers it: what is raised can get lost inside a library, or break it.
 
     Attributes:
         code: to exit with; None as long as there was no signal.
@@ -79,9 +79,9 @@ class _Stop:
         sys.exit(self.code)
 
 
-def _explain(error: Exception, quiet: bool) -> int:
-    """Prints an error and gives the exit code."""
-    errors = Console(stderr=True, soft_wrap=True, quiet=quiet)
+def _explain(error: Exception, stopped: bool) -> int:
+    """Prints an error, which may come from a library that a signal broke, and gives the exit code."""
+    errors = console_of_errors()
     code = getattr(error, "exit_code", None)  # of a job that was stopped by a signal and has saved where it stands
     if code is not None:
         errors.print(escape(str(error)))
@@ -90,6 +90,6 @@ def _explain(error: Exception, quiet: bool) -> int:
         errors.print(f"[red]error[/] {escape(line)}")
     if isinstance(error, ValueError):
         return 2
-    if not isinstance(error, (RuntimeError, OSError)):
+    if not isinstance(error, (RuntimeError, OSError)) and not stopped:
         errors.print(f"{type(error).__name__}: this should not happen; ARRAYSE_DEBUG=1 shows where")
     return 1

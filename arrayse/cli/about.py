@@ -109,6 +109,7 @@ def benchmark(
     from arrayse.benchmark.simulator import benchmark_simulator
     from arrayse.config import read_config
     from arrayse.files import write_text
+    from arrayse.verbs.common import teller
 
     benchmarks = {
         "simulator": benchmark_simulator,
@@ -119,7 +120,7 @@ def benchmark(
     if what not in benchmarks:
         raise ValueError(f"benchmark: expected one of {', '.join(benchmarks)}, got {what}")
     values = read_config("benchmark", overrides or [])
-    table = benchmarks[what](values, lambda text: console.print(escape(text), highlight=False, soft_wrap=True))
+    table = benchmarks[what](values, teller(console))
     if values["out"]:
         write_text(Path(values["out"]), table)
         console.print(f"table: {escape(values['out'])}")

@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 from rich.markup import escape
 
-from arrayse.cli.common import Arguments, app, console, split_arguments
+from arrayse.cli.common import Arguments, app, console, expanded, split_arguments
 
 array_app = typer.Typer(no_args_is_help=True, help="Look at microphone arrays.")
 app.add_typer(array_app, name="array")
@@ -71,13 +71,12 @@ def simulate(arguments: Arguments) -> None:
     with one_thread_each():  # scenes are small: threads of numpy would only stand in each other's way
         from arrayse.config import read_config
         from arrayse.ui import count_bar
+        from arrayse.verbs.common import teller
         from arrayse.verbs.data import run_simulate
 
     values = read_config("simulate", arguments)
     with count_bar(console, "scenes") as progress, count_bar(console, "corpus files", transient=True) as opening:
-        out = run_simulate(
-            values, progress, lambda text: console.print(escape(text), highlight=False, soft_wrap=True), opening
-        )
+        out = run_simulate(values, progress, teller(console), opening)
     if out.suffix == ".html" and out.is_file():
         console.print(f"preview: {escape(str(out))}  (the same command without preview= simulates the dataset)")
     else:
@@ -86,7 +85,7 @@ def simulate(arguments: Arguments) -> None:
 
 @app.command()
 def verify(
-    dataset: Annotated[Path, typer.Argument(help="Folder that simulate wrote.")],
+    dataset: Annotated[Path, typer.Argument(help="Folder that simulate wrote.", callback=expanded)],
     overrides: Annotated[
         list[str] | None, typer.Argument(help="Processes; else one for each core.", metavar="workers=N")
     ] = None,

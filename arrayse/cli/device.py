@@ -8,20 +8,22 @@ from typing import Annotated
 import typer
 from rich.markup import escape
 
-from arrayse.cli.common import app, console, split_arguments
+from arrayse.cli.common import app, console, expanded, split_arguments
 
 
 @app.command()
 def enhance(
-    run: Annotated[Path, typer.Argument(help="Run folder of a trained network.")],
+    run: Annotated[Path, typer.Argument(help="Run folder of a trained network.", callback=expanded)],
     source: Annotated[
         Path,
         typer.Argument(
-            help="Recording of any length: all channels of the array, or only those that the network hears."
+            help="Recording of any length: all channels of the array, or only those that the network hears.",
+            callback=expanded,
         ),
     ],
     destination: Annotated[
-        Path, typer.Argument(help="Where the enhanced speech goes (.wav or .flac, one channel, 16 bits).")
+        Path,
+        typer.Argument(help="Where the enhanced speech goes (.wav or .flac, one channel, 16 bits).", callback=expanded),
     ],
     overrides: Annotated[
         list[str] | None, typer.Argument(help="gain_db=-3 lowers the result by 3 dB.", metavar="gain_db=DB")

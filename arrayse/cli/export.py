@@ -8,13 +8,13 @@ from typing import Annotated
 import typer
 from rich.markup import escape
 
-from arrayse.cli.common import app, console
+from arrayse.cli.common import app, console, expanded
 
 
 @app.command()
 def export(
-    run: Annotated[Path, typer.Argument(help="Run folder of a causal network.")],
-    out: Annotated[Path, typer.Argument(help="The file (.onnx).")],
+    run: Annotated[Path, typer.Argument(help="Run folder of a causal network.", callback=expanded)],
+    out: Annotated[Path, typer.Argument(help="The file (.onnx).", callback=expanded)],
     overrides: Annotated[
         list[str] | None,
         typer.Argument(

@@ -10,7 +10,8 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from arrayse.cli.common import Arguments, OptionalArguments, app, console, is_silent, split_arguments
+from arrayse.cli.common import Arguments, OptionalArguments, app, console, expanded, split_arguments
+from arrayse.training.ranks import is_first_process
 
 
 @app.command()
@@ -74,9 +75,10 @@ def balance(
     from arrayse.config import ConfigError
     from arrayse.ui import count_bar
     from arrayse.verbs.balance import balanced_weights, read_student
+    from arrayse.verbs.common import is_run
 
     names, overrides = split_arguments(arguments)
-    folders = [name for name in names if Path(name).expanduser().is_dir()] or names[:1]
+    folders = [name for name in names if is_run(name)] or names[:1]
     if len(folders) != 1:
         raise ConfigError(f"balance: expected one run folder of a student, got {', '.join(folders) or 'none'}")
     run = Path(folders[0]).expanduser()
@@ -90,7 +92,10 @@ def balance(
 
 @app.command()
 def patches(
-    run: Annotated[Path, typer.Argument(help="Run folder of a student that was distilled with dispatch or dfkd.")],
+    run: Annotated[
+        Path,
+        typer.Argument(help="Run folder of a student that was distilled with dispatch or dfkd.", callback=expanded),
+    ],
     overrides: Annotated[
         list[str] | None, typer.Argument(help="n=3 validation scenes, out=PAGE.html.", metavar="KEY=VALUE")
     ] = None,
@@ -136,10 +141,11 @@ def _list_methods() -> None:
 def _train(verb: str, arguments: list[str]) -> None:
     from arrayse.config import read_config
     from arrayse.ui import training_bars
+    from arrayse.verbs.common import teller
     from arrayse.verbs.nets import run_train
 
     values = read_config(verb, arguments)
-    target = Console(quiet=True) if is_silent() else console
+    target = console if is_first_process() else Console(quiet=True)
     with training_bars(target) as progress:
-        run = run_train(values, progress, lambda text: target.print(escape(text)))
+        run = run_train(values, progress, teller(target))
     target.print(f"run: {escape(str(run))}")

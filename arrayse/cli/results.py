@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 from rich.markup import escape
 
-from arrayse.cli.common import CONFIG_HELP, app, console, split_arguments
+from arrayse.cli.common import CONFIG_HELP, app, console, expanded, split_arguments, split_runs
 
 
 @app.command()
@@ -28,18 +28,15 @@ def evaluate(
     with one. Started again, the same command goes on where it stopped. `cluster=local` or `cluster=tcp://host:port`: on
     dask.
     """
-    from arrayse.config import ConfigError, find_config, read_config
+    from arrayse.config import ConfigError, read_config
     from arrayse.doctor import installable
     from arrayse.report.table import print_table
     from arrayse.ui import count_bar
     from arrayse.verbs.results import run_evaluate
 
     names, overrides = split_arguments(arguments)
-    folders = [Path(name).expanduser() for name in names if Path(name).expanduser().is_dir()]
+    folders, configs = split_runs(names, "evaluate")
     runs = {folder.resolve().name: folder for folder in folders}
-    configs = [name for name in names if Path(name).expanduser() not in folders]
-    for name in configs:
-        find_config(name, "evaluate", "a run folder, a YAML file or a named config")
     if not runs or len(runs) < len(folders):
         raise ConfigError(f"runs: expected run folders with different names, got {', '.join(names) or 'none'}")
     values = read_config("evaluate", [*configs, *overrides])
@@ -67,11 +64,12 @@ def report(
     from arrayse.config import read_config
     from arrayse.report.build import build_report
 
-    folders, overrides = split_arguments(arguments)
+    names, overrides = split_arguments(arguments)
+    folders = [expanded(Path(name)) for name in names]
     if not folders:
         raise ValueError("evaluation: expected a folder that arrayse evaluate wrote, got none")
-    out = Path(read_config("report", overrides)["out"] or Path(folders[0]) / "report.html")
+    out = Path(read_config("report", overrides)["out"] or folders[0] / "report.html")
     if out.suffix != ".html":
         raise ValueError(f"out: expected a name ending in .html, got {out}")
-    page = build_report([Path(folder) for folder in folders], out)
+    page = build_report(folders, out)
     console.print(f"report: {escape(str(page))}")

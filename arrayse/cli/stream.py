@@ -10,7 +10,7 @@ from rich.live import Live
 from rich.markup import escape
 from rich.table import Table
 
-from arrayse.cli.common import app, console
+from arrayse.cli.common import app, console, expanded, own_interrupt
 
 if TYPE_CHECKING:
     from arrayse.stream.live import Reading
@@ -21,7 +21,9 @@ METER_WIDTH = 40
 
 @app.command()
 def stream(
-    run: Annotated[Path, typer.Argument(help="Run folder of a causal network, or a file of arrayse export.")],
+    run: Annotated[
+        Path, typer.Argument(help="Run folder of a causal network, or a file of arrayse export.", callback=expanded)
+    ],
     source: Annotated[str, typer.Argument(help="Recording of any length, or the word live.", metavar="RECORDING|live")],
     arguments: Annotated[
         list[str] | None,
@@ -53,7 +55,7 @@ def stream(
         elif not given:
             raise ValueError(f"destination: expected a name for the result, got none: arrayse stream {run} {source} …")
         else:
-            _file(run, Path(source), Path(given[0]), given[1:])
+            _file(run, expanded(Path(source)), expanded(Path(given[0])), given[1:])
 
 
 def _file(run: Path, source: Path, destination: Path, overrides: list[str]) -> None:
@@ -92,7 +94,7 @@ def _live(run: Path, overrides: list[str]) -> None:
         highlight=False,
         soft_wrap=True,
     )
-    with Live(console=console, transient=True, auto_refresh=False) as display:
+    with own_interrupt(), Live(console=console, transient=True, auto_refresh=False) as display:
         last = live.run(lambda reading: display.update(_meters(reading), refresh=True))
     if live.device_latency:
         taken, given = (1e3 * seconds for seconds in live.device_latency)

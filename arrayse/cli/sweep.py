@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 from rich.markup import escape
 
-from arrayse.cli.common import CONFIG_HELP, app, console, split_arguments
+from arrayse.cli.common import CONFIG_HELP, app, console, split_arguments, split_runs
 
 
 @app.command()
@@ -23,20 +23,13 @@ def sweep(
     scenes of the dataset are rendered again at every value, so that differences are paired. Writes sweep.json, tables
     and a figure. Started again, the same command goes on where it stopped.
     """
-    from arrayse.checkpoint import MODEL
-    from arrayse.config import ConfigError, find_config, read_config
+    from arrayse.config import ConfigError, read_config
     from arrayse.report.sweep_table import print_sweep
     from arrayse.ui import count_bar
     from arrayse.verbs.sweep import run_sweep
 
     names, overrides = split_arguments(arguments)
-    folders = [Path(name).expanduser() for name in names if (Path(name).expanduser() / MODEL).is_file()]
-    configs = [name for name in names if Path(name).expanduser() not in folders]
-    for name in configs:
-        try:
-            find_config(name, "sweep")
-        except ConfigError as error:
-            raise ConfigError(f"sweep: expected a run folder or a config, got {name}: no such run\n{error}") from None
+    folders, configs = split_runs(names, "sweep")
     values = read_config("sweep", [*configs, *overrides])
     folders += [Path(run) for run in values["runs"]]
     runs = {folder.resolve().name: folder for folder in folders}

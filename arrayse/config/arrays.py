@@ -8,7 +8,7 @@ from pydantic import BaseModel
 
 from arrayse.config.read import ConfigError, check_values, find_config, read_yaml
 from arrayse.geometry import PRESETS, ArrayGeometry, check_mics
-from arrayse.schema.data import PRESET_ARRAYS, ExplicitArray
+from arrayse.schema.data import PRESET_ARRAYS, ArrayKeys, ExplicitArray
 from arrayse.schema.likely import did_you_mean, nearest
 
 Values = dict[str, Any]
@@ -32,7 +32,7 @@ def read_array(array: str | Values) -> ArrayGeometry:
         problems += str(error).splitlines()
     except ValueError as error:  # of arguments that do not go together
         problems.append(f"array.{error}")
-    problems += _told_of_channels(values, _n_mics(schema, values), problems)
+    problems += _told_of_channels(values, _n_mics(schema, values))
     if problems:
         raise ConfigError("\n".join(problems))
     geometry = ArrayGeometry(whole.positions, arguments["ref_mic"], whole.name)
@@ -82,12 +82,15 @@ def _n_mics(schema: type[BaseModel], values: Values) -> int | None:
         return None
 
 
-def _told_of_channels(values: Values, n_mics: int | None, problems: list[str]) -> list[str]:
+def _told_of_channels(values: Values, n_mics: int | None) -> list[str]:
     """What is wrong with ``ref_mic`` and ``mics``, where they are numbers and the number of channels is known."""
-    ref_mic, mics = values.get("ref_mic", 0), values.get("mics")
-    if not n_mics or any(line.startswith(("array.ref_mic", "array.mics")) for line in problems):
+    try:
+        checked = check_values(ArrayKeys, {key: values[key] for key in ArrayKeys.model_fields if key in values})
+    except ConfigError:  # told already, as all of the array is checked
         return []
-    told = []
+    if not n_mics:
+        return []
+    ref_mic, mics, told = checked["ref_mic"], checked["mics"], []
     if ref_mic >= n_mics:
         told.append(f"array.ref_mic: expected 0 to {n_mics - 1}, got {ref_mic}")
     elif mics is not None and "ref_mic" in values and ref_mic not in mics:

@@ -7,6 +7,7 @@ at once. Values are data: interpolations (``${…}``) are refused, so no config 
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Any
 
@@ -52,14 +53,14 @@ def find_config(name: str, group: str, expected: str = "a YAML file or a named c
     Raises:
         ConfigError: nothing of that name.
     """
-    given = Path(name).expanduser()
+    given = Path(os.path.expanduser(name))
     inside = Path(*given.parts[1:]) if given.parts[:1] == ("configs",) else given
     others = sorted(path for path in config_root().glob("*") if path.is_dir())
     named = [config_root() / inside, *(folder / inside for folder in (config_root() / group, *others))]
     is_path = given.suffix in ENDINGS or name.startswith((".", "/", "~"))
     for candidate in (given, *named) if is_path else (*named, given):
         for path in (candidate, candidate.parent / (candidate.name + ".yaml")):
-            if path.is_file():
+            if os.path.isfile(path):  # False, no error, for what is too long for a name
                 return path
     if given.suffix in ENDINGS and given.parts[:1] != ("configs",):
         raise ConfigError(f"config: expected a YAML file, got {name}: no such file")
@@ -100,8 +101,8 @@ def read_config(group: str, arguments: list[str]) -> dict[str, Any]:
     """Reads, merges (see :mod:`arrayse.config.merge`) and checks a configuration.
 
     Args:
-        group: the verb: ``simulate``, ``train``, ``distill`` or ``evaluate``.
-        arguments: config files or names, and ``key=value`` overrides, in any order.
+        group: the verb, one of :data:`arrayse.schema.SCHEMAS`.
+        arguments: config files or names, and overrides (see :func:`is_override`), in any order.
 
     Returns:
         Plain values with every default filled in.
@@ -109,8 +110,8 @@ def read_config(group: str, arguments: list[str]) -> dict[str, Any]:
     Raises:
         ConfigError: everything that is wrong.
     """
-    files = [argument for argument in arguments if "=" not in argument]
-    overrides = [argument for argument in arguments if "=" in argument]
+    files = [argument for argument in arguments if not is_override(argument)]
+    overrides = [argument for argument in arguments if is_override(argument)]
     texts, values = _split_overrides(SCHEMAS[group], overrides)
     try:
         layers = [(name, read_yaml(find_config(name, group))) for name in files]
@@ -120,6 +121,12 @@ def read_config(group: str, arguments: list[str]) -> dict[str, Any]:
     except ValueError as error:
         raise ConfigError(str(error)) from None
     return check_values(SCHEMAS[group], {**merged, **texts})
+
+
+def is_override(argument: str) -> bool:
+    """Whether an argument is ``key=value``, not a YAML file in a folder such as ``lr=1e-3``."""
+    is_yaml = argument.endswith(ENDINGS) and os.path.isfile(os.path.expanduser(argument))
+    return "=" in argument and not is_yaml
 
 
 def _parse(override: str) -> tuple[str, dict[str, Any]]:
@@ -163,6 +170,7 @@ def _split_overrides(schema: type[BaseModel], overrides: list[str]) -> tuple[dic
         if takes_text(schema, key) and not value.startswith("{") and value != "null":
             texts[key] = value
         else:
+            texts.pop(key.split(".")[0], None)  # the last one counts
             others.append(override)
     return texts, others
 

@@ -197,12 +197,12 @@ def _other_array(name: str, enhancer: Enhancer, array: str, n_mics: int) -> str:
 
 def _check_names(request: Request) -> None:
     taken = {NOISY, TARGET, *request.beamformers}
-    if reserved := taken & set(request.runs):
+    systems = list(group_seeds(request.runs))
+    if reserved := taken & {*request.runs, *systems}:
         raise ValueError(
             f"runs: expected other names than {NOISY}, {TARGET} and those of beamformers, "
             f"got {', '.join(sorted(reserved))}"
         )
-    systems = list(group_seeds(request.runs))
     choices = {"baseline": [*request.beamformers, *systems], "teacher": systems}
     for key, names in choices.items():
         got = getattr(request, key)

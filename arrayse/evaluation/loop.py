@@ -6,31 +6,18 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from arrayse.checkpoint import MODEL, WEIGHTS
 from arrayse.cluster import check_cluster
+from arrayse.evaluation.claim import ROWS, claim
 from arrayse.evaluation.examples import write_examples
 from arrayse.evaluation.lineup import Lineup, line_up, load_runs
 from arrayse.evaluation.scoring import CUE_TEXTS, Row, SceneTask, score_scene
 from arrayse.evaluation.sources import Source, open_source
 from arrayse.evaluation.summary import Request, Table, summarise_rows
 from arrayse.evaluation.systems import describe_systems, find_teacher
-from arrayse.files import (
-    append_json_lines,
-    check_new_folder,
-    read_json,
-    read_json_lines,
-    sha256_of,
-    write_json,
-    write_json_lines,
-)
+from arrayse.files import alone_in, append_json_lines, read_json, write_json, write_json_lines
 from arrayse.metrics import METRICS, implementation
 from arrayse.parallel import run_tasks
 from arrayse.provenance import ABOUT
-
-ROWS, REQUEST = "rows.jsonl", "request.json"
-
-SYSTEMS = ("runs", "models", "beamformers", "binaural")
-"""Of a request: there may be more of them when an evaluation goes on."""
 
 
 def evaluate(
@@ -56,7 +43,8 @@ def evaluate(
 
     Raises:
         ValueError: runs that are none or do not go with the data, unknown names, metrics and baselines that need to
-            know more than is known, too few scenes, a folder that holds something else.
+            know more than is known, too few scenes, a folder that holds something else or that another process
+            writes into.
         RuntimeError: see :func:`arrayse.parallel.run_tasks`.
     """
     if cluster is not None:
@@ -67,12 +55,13 @@ def evaluate(
     abouts = {name: read_json(run / ABOUT, "run") for name, run in request.runs.items()}
     lineup = line_up(request, source, enhancers)
     systems = describe_systems(lineup, source, enhancers, abouts, request.teacher)
-    _claim(out, request, source)
-    rows = _score(out, request, source, lineup, workers, progress, cluster)
-    write_examples(out, lineup, source, request.snr_db, request.n_examples)
-    tables, teacher = _tables(request, lineup, rows), find_teacher(systems, request.teacher)
-    summary = summarise_rows(request, source, systems, tables, teacher, about)
-    write_json(out / "summary.json", summary)
+    with alone_in(out):
+        there = claim(out, request, source, lineup)
+        rows = _score(out, there, request, source, lineup, workers, progress, cluster)
+        write_examples(out, lineup, source, request.snr_db, request.n_examples)
+        tables, teacher = _tables(request, lineup, rows), find_teacher(systems, request.teacher)
+        summary = summarise_rows(request, source, systems, tables, teacher, about)
+        write_json(out / "summary.json", summary)
     return summary
 
 
@@ -92,6 +81,7 @@ def _check_request(request: Request, source: Source) -> None:
 
 def _score(
     out: Path,
+    there: list[Row],
     request: Request,
     source: Source,
     lineup: Lineup,
@@ -99,14 +89,12 @@ def _score(
     progress: Callable[[int, int], None],
     cluster: str | None,
 ) -> list[Row]:
-    """The rows of all scenes, in their order; those that are not on disk yet are made."""
+    """The rows of all scenes, in their order; those that are not ``there`` yet are made."""
     snr_db: list[float | None] = [*request.snr_db] or [None]
     names, scenes = lineup.names, source.scenes if request.metrics else []
-    wanted: dict[str, list[Any]] = {"scene": [scene.id for scene in source.scenes], "snr_db": snr_db, "system": names}
-    rows = _complete_rows(out / ROWS, wanted)
+    rows, scored = list(there), {(row["scene"], row["system"]) for row in there}
     write_json_lines(out / ROWS, rows)
-    there = {(row["scene"], row["system"]) for row in rows}
-    missing = {scene.id: {name for name in names if (scene.id, name) not in there} for scene in scenes}
+    missing = {scene.id: {name for name in names if (scene.id, name) not in scored} for scene in scenes}
     tasks = [
         SceneTask(missing[scene.id], lineup.only(missing[scene.id]), scene, source.sample_rate, snr_db, request.metrics)
         for scene in scenes
@@ -118,7 +106,8 @@ def _score(
         append_json_lines(out / ROWS, scene_rows)
         rows += scene_rows
         progress(done, len(scenes))
-    order = {key: {value: number for number, value in enumerate(values)} for key, values in wanted.items()}
+    keys: dict[str, list[Any]] = {"scene": [scene.id for scene in source.scenes], "snr_db": snr_db, "system": names}
+    order = {key: {value: number for number, value in enumerate(values)} for key, values in keys.items()}
     rows.sort(key=lambda row: [places[row[key]] for key, places in order.items()])
     write_json_lines(out / ROWS, rows)
     return rows
@@ -138,57 +127,3 @@ def _tables(request: Request, lineup: Lineup, rows: list[Row]) -> list[Table]:
         if systems and metrics:
             tables.append(Table([row for row in rows if row["system"] in named], metrics, systems, input_of))
     return tables
-
-
-def _claim(out: Path, request: Request, source: Source) -> None:
-    """Notes what is evaluated in ``out``, or checks that it is all that was begun there, and perhaps more systems."""
-    wanted = {
-        "runs": {name: sha256_of(run / WEIGHTS) for name, run in request.runs.items()},
-        "models": {name: sha256_of(run / MODEL) for name, run in request.runs.items()},
-        "source": source.kind,
-        **source.identity,
-        "snr_db": request.snr_db,
-        "metrics": request.metrics,
-        "beamformers": request.beamformers,
-        "other_array": request.other_array,
-        "binaural": {name: list(ears) for name, ears in request.binaural.items()},
-    }
-    path = out / REQUEST
-    if path.is_file():
-        there = read_json(path, "evaluation")
-        other = [name for name in wanted if not _goes_on(name, there.get(name), wanted[name])]
-        if other:
-            raise ValueError(
-                f"{out}: expected an empty folder or the same evaluation, perhaps with more systems, "
-                f"got one with other {', '.join(other)}"
-            )
-    else:
-        check_new_folder(out, "an evaluation")
-    write_json(path, wanted)
-
-
-def _goes_on(name: str, there: Any, wanted: Any) -> bool:
-    """Whether what was begun is a part of what is wanted."""
-    if name not in SYSTEMS:
-        return bool(there == wanted)
-    if isinstance(there, list) and isinstance(wanted, list):
-        return all(each in wanted for each in there)
-    return isinstance(there, dict) and all(wanted.get(key) == value for key, value in there.items())
-
-
-def _complete_rows(path: Path, wanted: dict[str, list[Any]]) -> list[Row]:
-    """The rows of systems that were scored on a scene at every SNR; what a kill cut short is scored again.
-
-    Args:
-        path: JSON lines.
-        wanted: the scenes, SNRs and systems that there may be.
-
-    Raises:
-        ValueError: a row of something else.
-    """
-    found: dict[tuple[str, str], list[Row]] = {}
-    for number, row in enumerate(read_json_lines(path) if path.is_file() else [], start=1):
-        if other := {key: row.get(key) for key in wanted if row.get(key) not in wanted[key]}:
-            raise ValueError(f"{path}: line {number}: expected scores of this evaluation, got {other}")
-        found.setdefault((row["scene"], row["system"]), []).append(row)
-    return [row for rows in found.values() if len(rows) == len(wanted["snr_db"]) for row in rows]

@@ -1,4 +1,4 @@
-"""How fast the networks of an evaluation are: beside its summary, which has nothing in it that a clock says."""
+"""How fast the networks of an evaluation are: beside its summary, in which only the provenance tells the time."""
 
 from __future__ import annotations
 

@@ -8,12 +8,12 @@ from pathlib import Path
 import onnx
 from torch import Tensor
 
-from arrayse.export.check import Deviation, check_deviations, deviations
+from arrayse.export.check import Deviation, check_deviations, check_finite, deviations
 from arrayse.export.graph import OPSET
 from arrayse.export.quantise import quantise
 from arrayse.export.steps import Step, build_step
 from arrayse.export.trace import translate
-from arrayse.files import write_whole
+from arrayse.files import remove_unfinished, write_whole
 from arrayse.models import Enhancer, SpectralEnhancer
 from arrayse.provenance import git_revision
 from arrayse.stream import TorchBackend
@@ -50,8 +50,8 @@ def default_form(enhancer: Enhancer) -> Form:
 def export(enhancer: Enhancer, path: Path, form: Form, int8: bool = False, run: str | None = None) -> Exported:
     """Writes an ONNX file, once it was compared with the network.
 
-    The graph in 32 bits has to give what the network gives, also where the file is one in 8 bits. The same network
-    gives the same bytes.
+    The graph in 32 bits has to give what the network gives, also where the file is one in 8 bits. Of that file it is
+    told how far it is from the network; it only has to give numbers. The same network gives the same bytes.
 
     Args:
         enhancer: causal; is put into eval mode.
@@ -80,7 +80,9 @@ def export(enhancer: Enhancer, path: Path, form: Form, int8: bool = False, run: 
             temporary.write_bytes(model.SerializeToString(deterministic=True))
             found.append(deviations(network, OnnxBackend(temporary)))
             check_deviations(found[0])
+            check_finite(found[-1])
 
+    remove_unfinished(path)
     write_whole(path, write)
     n_weight_bytes = sum(len(tensor.raw_data) for tensor in models[-1].graph.initializer)
     return Exported(metadata, path.stat().st_size, n_weight_bytes, found[0], found[1] if int8 else [])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -41,6 +42,14 @@ def check_deviations(found: list[Deviation]) -> None:
         if not each.largest <= TOLERANCE:  # no comparison with NaN is true
             wanted = f"expected the estimate of the network to {TOLERANCE:g} over {each.n_blocks} blocks"
             raise RuntimeError(f"export: {wanted}, got a difference of {each.largest:.2g}: no file was written")
+
+
+def check_finite(found: list[Deviation]) -> None:
+    """Raises RuntimeError if a stream through the file has a sample that is no number."""
+    for each in found:
+        if not math.isfinite(each.largest):
+            wanted = f"expected finite samples of the file in 8 bits over {each.n_blocks} blocks"
+            raise RuntimeError(f"export: {wanted}, got NaN or infinite ones: no file was written")
 
 
 def _deviation(network: Backend, exported: Backend, n_blocks: int) -> Deviation:

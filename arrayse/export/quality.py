@@ -47,25 +47,21 @@ def int8_losses(
     Args:
         enhancer: the network, in 32 bits.
         exported: the file.
-        dataset: of the same number of microphones and rate.
+        dataset: of the array and rate of the network.
         n_scenes: only so many, the first ones; None: all.
         progress: called with scenes done and scenes in all.
 
     Raises:
-        ValueError: a dataset of another array or rate, or without test scenes.
+        ValueError: a dataset without test scenes.
     """
-    there = dataset.geometry.n_mics, dataset.sample_rate
-    wanted = enhancer.geometry.n_mics, enhancer.sample_rate
-    if there != wanted:
-        raise ValueError(f"data: expected {wanted[0]} microphones at {wanted[1]} Hz, got {there[0]} at {there[1]} Hz")
-    entries = dataset.entries("test")[:n_scenes]
+    entries, rate = dataset.entries("test")[:n_scenes], enhancer.sample_rate
     values: dict[str, list[list[float | None]]] = {metric: [[], []] for metric in METRICS}
     for number, entry in enumerate(entries):
         progress(number, len(entries))
         mixture = dataset.read(entry)
         noisy, target = mixture.noisy, mixture.target[enhancer.ref_mic]
-        for side, estimate in enumerate((enhancer.enhance(noisy, wanted[1]), streamed(exported, noisy))):
-            scores = score(estimate, target, wanted[1], METRICS, noisy[enhancer.ref_mic], limit_s=LIMIT_SECONDS)
+        for side, estimate in enumerate((enhancer.enhance(noisy, rate), streamed(exported, noisy))):
+            scores = score(estimate, target, rate, METRICS, noisy[enhancer.ref_mic], limit_s=LIMIT_SECONDS)
             for metric in METRICS:
                 values[metric][side].append(scores[metric].value)
     progress(len(entries), len(entries))

@@ -17,7 +17,7 @@ ITD_MAX_HZ = 1500.0
 ITD_MAX_SECONDS = 1e-3
 """No head of a human is larger."""
 
-LOWEST_BAND, FIRST_HZ = -9, 125.0
+LOWEST_BAND = -9
 """Third-octave bands (IEC 61260-1) have their centres at 1000·10^(n/10) Hz; n of the lowest, about 125 Hz."""
 
 BAND_RANGE_DB = 60.0

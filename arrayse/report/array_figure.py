@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, cast
 import numpy as np
 import torch
 
-from arrayse.files import write_whole
+from arrayse.files import remove_unfinished, write_whole
 from arrayse.frontend.spatial import (
     beampattern,
     delay_and_sum,
@@ -90,6 +90,7 @@ def draw_array(geometry: ArrayGeometry, path: Path, sample_rate: int = 16000) ->
         draw_view(panels["V"], geometry, axes, f"Layout from {seen_from}")
     _draw_beampatterns(figure, [cast("PolarAxes", panels[name]) for name in "PS"], geometry, sample_rate)
     _draw_gains(figure, [panels["D"], panels["W"]], geometry, sample_rate)
+    remove_unfinished(path)
     write_whole(path, lambda temporary: figure.savefig(temporary, format="png"))
     return path
 

@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
 
-from arrayse.files import write_text
+from arrayse.files import remove_unfinished, write_text
 from arrayse.report.audio import LOSSLESS_BYTES
 from arrayse.report.cells import NO_DIFFERENCE
 from arrayse.report.evaluation import read_evaluation
@@ -58,6 +58,7 @@ def build_report(evaluations: list[Path], out: Path) -> Path:
     for place, (section, each) in enumerate(zip(sections, found, strict=True)):
         if titles[section.title] > 1:  # of one dataset: the folders tell which is which
             sections[place] = replace(section, title=f"{section.title}: {each.folder.resolve().name}")
+    remove_unfinished(out)
     write_text(out, render(sections, lossless))
     return out
 

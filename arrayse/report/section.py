@@ -20,8 +20,7 @@ from arrayse.report.results import Key, Results
 from arrayse.report.scatter import Scatter, scatter
 from arrayse.report.size_figure import SIZES, size_figure
 from arrayse.report.table import csv_table, markdown_table
-from arrayse.report.table_text import best_cells
-from arrayse.report.table_text import notes, size_titles
+from arrayse.report.table_text import best_cells, notes, size_titles
 from arrayse.report.text import higher_is_better, metric_style, place_name
 
 MANY = 12

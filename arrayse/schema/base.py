@@ -11,13 +11,15 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated, Any, Literal, Union, get_type_hints
 
-from annotated_types import Ge, Le, MinLen
+from annotated_types import Ge, Le
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, create_model
 
 from arrayse.schema.docstrings import documentation_of
 
 
 def _expanded(text: str) -> str:
+    if not text:
+        raise ValueError("a file or folder")
     return str(Path(text).expanduser())
 
 
@@ -86,5 +88,5 @@ def one_of(table: dict[str, Any], key: str, given: tuple[str, ...] = (), parts: 
 Mic = Annotated[int, Ge(0)]
 Count = Annotated[int, Ge(0)]
 Seed = Annotated[int, Ge(0), Le(2**32 - 1)]
-Place = Annotated[str, MinLen(1), AfterValidator(_expanded)]
+Place = Annotated[str, AfterValidator(_expanded)]
 """A file or folder; ~ is the home folder."""

@@ -1,4 +1,4 @@
-"""Keys of the verbs about what runs on a device: enhance, profile."""
+"""Keys of the verbs about what runs on a device: profile, export, enhance, stream (a file, or live)."""
 
 from __future__ import annotations
 

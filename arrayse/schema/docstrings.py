@@ -29,15 +29,16 @@ def documentation_of(target: Any) -> str:
 
 
 def _arguments(docstring: str) -> dict[str, str]:
-    """By name, each in one line."""
-    told, name, inside = dict[str, str](), "", False
+    """By name, each in one line; names before one colon share what follows."""
+    told, names, inside = dict[str, str](), list[str](), False
     for line in inspect.cleandoc(docstring).splitlines():
         if line and not line.startswith(" "):
-            name, inside = "", line in SECTIONS
-        elif inside and (found := re.match(r" {4}(\w+): (.*)", line)):
-            name, told[found[1]] = found[1], found[2]
-        elif name and line:
-            told[name] += f" {line.strip()}"
+            names, inside = [], line in SECTIONS
+        elif inside and (found := re.match(r" {4}(\w+(?:, \w+)*): (.*)", line)):
+            names = found[1].split(", ")
+            told |= dict.fromkeys(names, found[2])
+        elif line:
+            told |= {name: f"{told[name]} {line.strip()}" for name in names}
     return {name: _plain(text) for name, text in told.items()}
 
 

@@ -16,7 +16,7 @@ from arrayse.kd.methods import METHODS, WRAPPED, method_of
 from arrayse.losses import LOSSES
 from arrayse.models import GIVEN, NETS
 from arrayse.schema.base import Count, Mic, Place, Seed, Strict, builds, one_of, schema_of
-from arrayse.training.loop import FitSettings
+from arrayse.training.settings import FitSettings
 
 Net = one_of(NETS, "name", given=GIVEN)
 Loss = one_of(LOSSES, "name")

@@ -5,7 +5,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Annotated, Literal
 
 from annotated_types import Ge, Le, Len, MinLen
@@ -19,18 +18,8 @@ from arrayse.schema.base import Count, Place, Seed, Strict, unique
 Names = Literal[tuple(METRICS)]
 
 
-def _expanded(text: str | None) -> str | None:
-    if text == "":
-        raise ValueError("a file or folder")
-    return text and str(Path(text).expanduser())
-
-
 def _unique(values: list[float] | None) -> list[float] | None:
     return values if values is None else unique(values)
-
-
-OptionalPlace = Annotated[str | None, AfterValidator(_expanded)]
-"""A :data:`Place` that need not be told, whose text is taken as it stands all the same."""
 
 
 class EvaluateConfig(Strict):
@@ -57,9 +46,9 @@ class EvaluateConfig(Strict):
         seed: of the resampling that gives intervals.
     """
 
-    data: OptionalPlace = None
-    pairs: OptionalPlace = None
-    recordings: OptionalPlace = None
+    data: Place | None = None
+    pairs: Place | None = None
+    recordings: Place | None = None
     out: Place
     split: Literal[SPLITS] | None = None
     snr_db: Annotated[Annotated[list[float], MinLen(1)] | None, AfterValidator(_unique)] = None

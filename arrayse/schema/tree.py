@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import inspect
-from typing import Any, Literal, get_args, get_origin
+from types import UnionType
+from typing import Annotated, Any, Literal, Union, get_args, get_origin
 
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
@@ -69,4 +70,12 @@ def tag_of(schema: type[BaseModel]) -> str | None:
 def takes_text(schema: type[BaseModel], key: str) -> bool:
     """Whether a key of the top level takes text, which an override gives as it stands."""
     field = schema.model_fields.get(key)
-    return field is not None and (field.annotation is str or str in get_args(field.annotation))
+    if field is None:
+        return False
+    choices = get_args(field.annotation) if get_origin(field.annotation) in (Union, UnionType) else [field.annotation]
+    return any(_bare(choice) is str for choice in choices)
+
+
+def _bare(annotation: Any) -> Any:
+    """A type without what is said about it."""
+    return get_args(annotation)[0] if get_origin(annotation) is Annotated else annotation

@@ -8,22 +8,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from arrayse.files import (
-    check_free_space,
-    check_new_folder,
-    read_json,
-    remove_leftovers,
-    sha256_of,
-    whole_folder,
-    write_json,
-    write_json_lines,
-)
+from arrayse.files import check_free_space, check_new_folder, read_json, remove_leftovers, write_json
 from arrayse.geometry import ArrayGeometry
 from arrayse.mixture import STEMS
 from arrayse.parallel import run_tasks
 from arrayse.sweep.conditions import CONDITIONS, Value, label_of
-from simulate.generate import Shard, is_whole, shards_of, write_stems
-from simulate.render import render
+from simulate.generate import Shard, is_whole, shards_of, write_shard
 from simulate.scene import Scene, World, draw_scene
 
 
@@ -162,16 +152,9 @@ def _n_bytes(task: _RenderTask) -> int:
 
 
 def _render_shard(task: _RenderTask) -> int:
-    """Renders the scenes of one shard into its folder, as :mod:`simulate.generate` does, and returns how many."""
-    rows = []
-    with whole_folder(task.shard.path) as folder:
-        for scene in task.scenes:
-            try:
-                mixture, measured = render(scene, task.geometry)
-            except ValueError as error:
-                raise ValueError(f"{task.shard.folder.name}, scene {scene.id}: {error}") from None
-            file = folder / f"{scene.id}.wav"
-            scales = write_stems(file, mixture, scene.sample_rate)
-            rows.append({**scene.to_dict(), **measured, **scales, "file": file.name, "sha256": sha256_of(file)})
-        write_json_lines(folder / "manifest.jsonl", rows)
+    """Renders the scenes of one shard into its folder and returns how many."""
+    try:
+        write_shard(task.shard.path, task.scenes, task.geometry)
+    except ValueError as error:
+        raise ValueError(f"{task.shard.folder.name}, {error}") from None
     return len(task.scenes)

@@ -28,8 +28,6 @@ from arrayse.training.processes import Processes, has_bfloat16
 from arrayse.training.settings import REFUSED, FitSettings, Phase, SignalFlag, State, StoppedBySignal, learning_rate
 from arrayse.training.tracking import summary_writer, write_tensorboard
 
-__all__ = ["FitSettings", "Phase", "ProgressCallback", "State", "StoppedBySignal", "fit", "has_bfloat16"]
-
 MAX_BAD_STEPS = 3
 METRICS = "metrics.jsonl"
 

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import ctypes
 import gc
-import os
 import sys
 
 import torch
 from torch import distributed
+
+from arrayse.training.ranks import local_rank, rank, world_size
 
 
 class Processes:
@@ -21,10 +22,10 @@ class Processes:
     """
 
     def __init__(self) -> None:
-        self.world = int(os.environ.get("WORLD_SIZE", "1"))
-        self.rank = int(os.environ.get("RANK", "0"))
+        self.world = world_size()
+        self.rank = rank()
         if torch.cuda.is_available():
-            self.device = torch.device("cuda", int(os.environ.get("LOCAL_RANK", "0")))
+            self.device = torch.device("cuda", local_rank())
         else:
             self.device = torch.device("cpu")
 
@@ -73,11 +74,6 @@ def has_bfloat16(device_type: str) -> bool:
     if device_type == "cuda":
         return torch.cuda.is_bf16_supported()
     return bool(torch.cpu._is_avx512_bf16_supported())
-
-
-def is_first_process() -> bool:
-    """Whether this process writes what all share."""
-    return os.environ.get("RANK", "0") == "0"
 
 
 def keep_freed_memory() -> None:

@@ -158,6 +158,8 @@ class StoppedBySignal(Exception):
 class SignalFlag:
     """Remembers SIGTERM and SIGINT while the block runs; a second SIGINT stops at once.
 
+    A signal that is ignored stays so: a shell that starts a job in the background has it ignore Ctrl-C.
+
     Attributes:
         number: the signal that came last; None while there was none.
     """
@@ -166,7 +168,7 @@ class SignalFlag:
         self.number: int | None = None
 
     def __enter__(self) -> SignalFlag:
-        numbers = (signal.SIGTERM, signal.SIGINT)
+        numbers = [each for each in (signal.SIGTERM, signal.SIGINT) if signal.getsignal(each) is not signal.SIG_IGN]
         self.before = {number: signal.signal(number, self._remember) for number in numbers}
         return self
 

@@ -14,15 +14,12 @@ from arrayse.data import SceneReader, Share, epoch_batches
 from arrayse.kd import Teacher
 from arrayse.objectives import Objective
 from arrayse.phases import distillation_plan, key_of
-from arrayse.training.loop import FitSettings
-from arrayse.verbs.common import CONFIG, Values
+from arrayse.training.settings import FitSettings
+from arrayse.verbs.common import CONFIG, NETWORK_KEYS, Values
 from arrayse.verbs.nets import build_readers, open_training_data
 
 N_BATCHES = 8
 """Training batches that gradients are averaged over."""
-
-OF_STUDENT = ("model", "stft", "features", "mics", "ref_mic")
-"""Sections that the weights of a run belong to."""
 
 
 def read_student(run: Path, arguments: list[str]) -> Values:
@@ -44,7 +41,7 @@ def read_student(run: Path, arguments: list[str]) -> Values:
         raise ConfigError(f"balance: {wanted}, trained without a teacher, got {run}, which was distilled")
     own = read_config("train", [str(path)])
     values = read_config("distill", [str(path), *arguments, "out=unused"])
-    before, now = (flatten({key: each[key] for key in OF_STUDENT}) for each in (own, values))
+    before, now = (flatten({key: each[key] for key in NETWORK_KEYS}) for each in (own, values))
     keys = [key for key in {**before, **now} if before.get(key) != now.get(key)]
     told = [
         f"{key}: expected {_told(before.get(key))} as {run} has, whose gradients are asked for, got "

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from arrayse.checkpoint import fingerprint, load_enhancer
 from arrayse.config import ConfigError
+from arrayse.evaluation.lineup import check_fits
 from arrayse.report.text import count, metric_style, number, with_spread
 from arrayse.verbs.common import Values, open_data
 
@@ -53,6 +54,9 @@ def run_export(run: Path, out: Path, values: Values, progress: Callable[[int, in
         raise ConfigError("data: expected it with int8=true, whose cost it tells, got it without")
     enhancer = load_enhancer(run)
     dataset = None if values["data"] is None else open_data(Path(values["data"]))
+    if dataset is not None:  # before there is a file
+        check_fits(str(run), enhancer, dataset)
+        dataset.entries("test")
     exported = export(enhancer, out, values["form"] or default_form(enhancer), values["int8"], fingerprint(run))
     lines = told(exported)
     if dataset is not None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import nullcontext
 from pathlib import Path
 
 import torch
@@ -11,7 +12,7 @@ from arrayse.checkpoint import is_finished, save_description
 from arrayse.config import ConfigError, check_same, write_config
 from arrayse.config.places import placed, placed_in_network
 from arrayse.data import SceneReader
-from arrayse.files import check_new_folder, read_json, sha256_of
+from arrayse.files import alone_in, check_new_folder, read_json, sha256_of
 from arrayse.fresh import FreshReader
 from arrayse.geometry import ArrayGeometry
 from arrayse.mixture import Dataset
@@ -20,14 +21,19 @@ from arrayse.phases import Plan, distillation_plan, supervised_plan
 from arrayse.provenance import ABOUT, provenance, write_about
 from arrayse.schema.nets import TrainConfig
 from arrayse.teachers import cache_claims
-from arrayse.training.loop import FitSettings, ProgressCallback, check_fit, fit, precision_name
-from arrayse.training.processes import is_first_process
+from arrayse.training.loop import ProgressCallback, check_fit, fit, precision_name
+from arrayse.training.ranks import is_first_process
+from arrayse.training.settings import FitSettings
 from arrayse.verbs.common import CONFIG, Values, open_data
 from simulate.description import open_world
 
 
 def run_train(values: Values, progress: ProgressCallback, say: Callable[[str], None]) -> Path:
-    """Trains a network, with a teacher if the values name one, and returns the run folder."""
+    """Trains a network, with a teacher if the values name one, and returns the run folder.
+
+    Raises:
+        ValueError: values that do not go together, a folder of something else, or one that another process trains in.
+    """
     dataset, run = open_training_data(values), Path(values["out"])
     settings = FitSettings(**values["fit"])
     torch.manual_seed(values["seed"])
@@ -45,19 +51,20 @@ def run_train(values: Values, progress: ProgressCallback, say: Callable[[str], N
         "data": sha256_of(dataset.folder / "dataset.json"),
         "teachers": {teacher.name: teacher.fingerprint for teacher in plan.teachers},
     }
-    if is_first_process():
-        _claim(run, values, about)
-        for claim in claims:
-            claim.write()
-        save_description(run, describe(values, dataset.geometry, dataset.sample_rate))
-        if not is_finished(run):
-            write_about(run / ABOUT, about)
-    if is_finished(run):
-        say(f"{run}: training is finished, nothing is left to do")
-    network = f"{'student' if distils else 'network'}: {values['model']['name']}, {student.describe()}"
-    for line in [*plan.equations(), *plan.notes(), *map(str, claims), network]:
-        say(line)
-    fit(run, plan.phases, readers[0], readers[1], settings, progress)
+    with alone_in(run) if is_first_process() else nullcontext():
+        if is_first_process():
+            _claim(run, values, about)
+            for claim in claims:
+                claim.write()
+            save_description(run, describe(values, dataset.geometry, dataset.sample_rate))
+            if not is_finished(run):
+                write_about(run / ABOUT, about)
+        if is_finished(run):
+            say(f"{run}: training is finished, nothing is left to do")
+        network = f"{'student' if distils else 'network'}: {values['model']['name']}, {student.describe()}"
+        for line in [*plan.equations(), *plan.notes(), *map(str, claims), network]:
+            say(line)
+        fit(run, plan.phases, readers[0], readers[1], settings, progress)
     return run
 
 

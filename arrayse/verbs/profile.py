@@ -14,11 +14,8 @@ from arrayse.profile.cost import Profile, cost, real_time_factor
 from arrayse.profile.device import DeviceProfile, device_profile
 from arrayse.report.costs import csv_costs, markdown_costs
 from arrayse.report.device import csv_device, markdown_device
-from arrayse.verbs.common import Values
+from arrayse.verbs.common import NETWORK_KEYS, Values, is_run
 from arrayse.verbs.nets import build_network
-
-OF_NETWORKS = ("model", "stft", "features", "mics", "ref_mic")
-"""Keys that change the networks of configs; all others say how they are looked at."""
 
 DEVICE_BLOCKS = 1000
 """Blocks that are timed of each system at most."""
@@ -28,8 +25,8 @@ GROUPS = ("model", "train")
 
 
 def split_keys(overrides: list[str]) -> tuple[list[str], list[str]]:
-    """``key=value`` for the networks, and those for the profile."""
-    of_networks = [each for each in overrides if each.split("=")[0].split(".")[0] in OF_NETWORKS]
+    """``key=value`` for the networks of configs, and those that say how they are looked at."""
+    of_networks = [each for each in overrides if each.split("=")[0].split(".")[0] in NETWORK_KEYS]
     return of_networks, [each for each in overrides if each not in of_networks]
 
 
@@ -41,7 +38,7 @@ def run_profile(
     Args:
         values: of a profile config.
         names: run folders, YAML files and named configs of networks; none: every config of the group ``model``.
-        overrides: ``key=value`` for the networks of configs, see :data:`OF_NETWORKS`.
+        overrides: ``key=value`` for the networks of configs, see :data:`arrayse.verbs.common.NETWORK_KEYS`.
         progress: called with networks done and networks in all.
 
     Returns:
@@ -87,7 +84,7 @@ def run_device_profile(values: Values, names: list[str], overrides: list[str]) -
         raise ConfigError(f"device: expected a causal network, got {names[0]}, which needs the whole utterance")
     folder, file = Path(names[0]).expanduser(), None if values["onnx"] is None else Path(values["onnx"])
     n_blocks = int(values["seconds"] * values["repeats"] * enhancer.sample_rate / enhancer.block_samples)
-    run = fingerprint(folder) if folder.is_dir() else None
+    run = fingerprint(folder) if is_run(names[0]) else None
     profile = device_profile(names[0], enhancer, max(1, min(n_blocks, DEVICE_BLOCKS)), file, run)
     for path in paths:
         write_text(path, markdown_device(profile) if path.suffix == ".md" else csv_device(profile))
@@ -118,7 +115,7 @@ def table_paths(out: str | None, name: str = "profile") -> list[Path]:
 def _enhancer(name: str, overrides: list[str], geometry: ArrayGeometry, sample_rate: int) -> Enhancer:
     """Of a run, or of a config, where loss, epochs and the like do not matter."""
     folder = Path(name).expanduser()
-    if folder.is_dir():
+    if is_run(name):
         if overrides:
             raise ConfigError(f"{name}: expected no keys of a network for a run, which has its own, got {overrides[0]}")
         return load_enhancer(folder)

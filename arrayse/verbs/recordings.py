@@ -8,8 +8,8 @@ from pathlib import Path
 import numpy as np
 import soundfile
 
-from arrayse.audio import AudioInfo, audio_info, check_rate, check_suffix
-from arrayse.files import write_whole
+from arrayse.audio import AudioInfo, audio_info, check_finite, check_rate, check_suffix
+from arrayse.files import one_line, remove_unfinished, write_whole
 
 
 def look_at(source: Path, destination: Path, sample_rate: int) -> AudioInfo:
@@ -28,7 +28,7 @@ def look_at(source: Path, destination: Path, sample_rate: int) -> AudioInfo:
 
 
 def write_estimate(destination: Path, pieces: Iterable[np.ndarray], sample_rate: int, gain_db: float) -> None:
-    """Writes 16 bits of one channel in memory that does not depend on the length; nothing stays of what would clip.
+    """Writes 16 bits of one channel in memory that does not depend on the length; nothing stays of one that would clip.
 
     Args:
         destination: its ending decides the format.
@@ -37,7 +37,7 @@ def write_estimate(destination: Path, pieces: Iterable[np.ndarray], sample_rate:
         gain_db: change of level.
 
     Raises:
-        ValueError: the result would clip, or what ``pieces`` raises.
+        ValueError: the result would clip or is not finite, or what ``pieces`` raises.
     """
     kind, gain = destination.suffix[1:].upper(), 10 ** (gain_db / 20)
 
@@ -46,6 +46,7 @@ def write_estimate(destination: Path, pieces: Iterable[np.ndarray], sample_rate:
         with soundfile.SoundFile(str(temporary), "w", sample_rate, 1, "PCM_16", format=kind) as file:
             for piece in pieces:
                 scaled = gain * piece
+                check_finite(scaled, f"estimate for {destination}")
                 peak = max(peak, float(np.abs(scaled).max(initial=0.0)))
                 file.write(scaled.clip(-1, 1))
         if peak > 1:
@@ -53,4 +54,9 @@ def write_estimate(destination: Path, pieces: Iterable[np.ndarray], sample_rate:
             hint = f"gain_db={np.floor(gain_db - above_db):g} lowers it"
             raise ValueError(f"{destination}: expected samples within [-1, 1], got {above_db:.1f} dB above: {hint}")
 
-    write_whole(destination, write)
+    remove_unfinished(destination)
+    try:
+        write_whole(destination, write)
+    except soundfile.LibsndfileError as error:
+        # libsndfile does not tell why
+        raise OSError(f"{destination}: expected to be written, got {one_line(error)} Is the disk full?") from None

@@ -10,9 +10,10 @@ import numpy as np
 
 from arrayse.checkpoint import MODEL
 from arrayse.config import ConfigError, read_array, write_config
-from arrayse.evaluation.loop import ROWS, evaluate
+from arrayse.evaluation.claim import ROWS
+from arrayse.evaluation.loop import evaluate
 from arrayse.evaluation.summary import Request
-from arrayse.files import check_new_folder, read_json, read_json_lines, sha256_of, write_json, write_text
+from arrayse.files import alone_in, check_new_folder, read_json, read_json_lines, sha256_of, write_json, write_text
 from arrayse.geometry import ArrayGeometry
 from arrayse.mixture import Dataset
 from arrayse.parallel import available_cores
@@ -53,29 +54,33 @@ def run_sweep(values: Values, runs: dict[str, Path], progress: Progress = lambda
 
     Raises:
         ValueError: unknown runs, reference or baseline, values or a dataset that do not go with the condition, a
-            folder that holds something else; see :func:`arrayse.evaluation.loop.evaluate`.
+            folder that holds something else or that another process writes into; see
+            :func:`arrayse.evaluation.loop.evaluate`.
     """
     out, dataset = Path(values["out"]), open_data(Path(values["data"]))
     swept = _checked(values, runs, dataset)
     labels = [label_of(value) for value in swept]
     n_scenes = min(values["n_scenes"], len(dataset.entries(values["split"])))
     about: Values = {"usual": None, "n_paired": n_scenes}
-    if values["condition"] == SNR:
-        _claim(out, values)
-        rows = _score_stems(values, runs, swept, n_scenes, progress)
-    else:
+    variants: list[Variant] = []
+    if values["condition"] != SNR:
         world, _ = open_world(dataset.folder)
         variants = draw_variants(values["condition"], swept, world, values["split"], n_scenes)
         about = {"usual": CONDITIONS[values["condition"]].usual(world.recipe), "n_paired": count_paired(variants)}
-        _claim(out, values)
-        rows = _score_variants(values, runs, variants, dataset, progress)
-    summary = _summary(values, runs, labels, rows, dataset.label, n_scenes) | about
-    summary["provenance"] = provenance(values["seed"])
-    write_json(out / SWEEP, summary)
-    write_text(out / "table.md", sweep_markdown(summary))
-    write_text(out / "table.csv", sweep_csv(summary))
-    draw_sweep(summary, out / "figure.svg")
-    draw_sweep(summary, out / "figure.png")
+    with alone_in(out):
+        _claim(out, values["condition"])
+        if values["condition"] == SNR:
+            rows = _score_stems(values, runs, swept, n_scenes, progress)
+        else:
+            rows = _score_variants(values, runs, variants, dataset, progress)
+        summary = _summary(values, runs, labels, rows, dataset.label, n_scenes) | about
+        summary["provenance"] = provenance(values["seed"])
+        write_config(out / CONFIG, values)  # not before: a sweep that is refused leaves the config of the last one
+        write_json(out / SWEEP, summary)
+        write_text(out / "table.md", sweep_markdown(summary))
+        write_text(out / "table.csv", sweep_csv(summary))
+        draw_sweep(summary, out / "figure.svg")
+        draw_sweep(summary, out / "figure.png")
     return summary
 
 
@@ -116,17 +121,16 @@ def _reference(values: Values, labels: Sequence[str]) -> str:
     return labels[0] if told is None else label_of(told)
 
 
-def _claim(out: Path, values: Values) -> None:
-    """Writes the config, unless the folder is of a sweep of the same condition; its parts check all else."""
+def _claim(out: Path, condition: str) -> None:
+    """Notes the condition, or checks that the folder is of a sweep of the same; its parts check all else."""
     path = out / "condition.json"
     if path.is_file():
         there = read_json(path, "sweep")
-        if there != values["condition"]:
-            raise ValueError(f"{out}: expected an empty folder or a sweep of {values['condition']}, got one of {there}")
+        if there != condition:
+            raise ValueError(f"{out}: expected an empty folder or a sweep of {condition}, got one of {there}")
     else:
         check_new_folder(out, "a sweep")
-        write_json(path, values["condition"])
-    write_config(out / CONFIG, values)
+        write_json(path, condition)
 
 
 def _score_stems(

@@ -23,8 +23,9 @@ from arrayse.mixture import open_dataset
 from arrayse.parallel import available_cores, run_tasks
 from arrayse.phases import distillation_plan
 from arrayse.teachers import cache_claims
-from arrayse.training.loop import FitSettings, uses_bfloat16
+from arrayse.training.loop import uses_bfloat16
 from arrayse.training.processes import Processes, keep_freed_memory
+from arrayse.training.settings import FitSettings
 from arrayse.ui import count_bar
 from arrayse.verbs.data import run_simulate
 
