@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import signal
 import sys
@@ -88,7 +89,7 @@ def _explain(error: Exception, stopped: bool) -> int:
         return int(code)
     for line in installable(str(error)).splitlines() or [type(error).__name__]:
         errors.print(f"[red]error[/] {escape(line)}")
-    if isinstance(error, ValueError):
+    if isinstance(error, ValueError) or getattr(error, "errno", None) == errno.ENAMETOOLONG:
         return 2
     if not isinstance(error, (RuntimeError, OSError)) and not stopped:
         errors.print(f"{type(error).__name__}: this should not happen; ARRAYSE_DEBUG=1 shows where")
