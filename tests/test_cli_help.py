@@ -38,7 +38,7 @@ def test_named_arrays_are_named(monkeypatch: pytest.MonkeyPatch, capsys: pytest.
     assert {path.stem for path in (config_root() / "array").glob("*.yaml")} <= words
 
 
-@pytest.mark.parametrize("verb", COMMANDS.keys() - {"doctor", "quickstart"})
+@pytest.mark.parametrize("verb", sorted(COMMANDS.keys() - {"doctor", "quickstart"}))
 def test_there_is_an_example_and_nothing_that_would_be_copied_with_it(verb: str) -> None:
     """Such as a colon behind it, where no colours tell what is code."""
     assert examples_of(verb)

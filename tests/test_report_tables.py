@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+import json
 from typing import Any
 
 import pytest
@@ -124,6 +125,16 @@ def test_the_terminal_shows_everything_at_any_width(width: int) -> None:
     for expected in ("teacher", "226 k", "3.6 G", "1.55", "±0.10†", "0.500", "2.5", "2 of 182", "pesq 0.0.4"):
         assert expected in " ".join(text.split())
     assert max(map(len, text.splitlines())) <= width
+
+
+def test_no_column_is_cut_off_on_a_narrow_terminal() -> None:
+    text = json.dumps(make_summary(names=("noisy", "teacher", "student")))
+    summary = json.loads(text.replace('"student', '"a_student_of_a_long_name'))
+    buffer = io.StringIO()
+    print_table(summary, Console(file=buffer, width=56))
+    heads = [line.split() for line in buffer.getvalue().splitlines() if line.count(" dB ") > 1]
+    assert len(heads) > 3
+    assert all(head[-2:] == ["5", "dB"] for head in heads)
 
 
 def test_markdown_escapes_what_would_be_markup_in_a_cell() -> None:

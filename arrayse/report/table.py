@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 from collections.abc import Mapping, Sequence
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from arrayse.report import markdown
@@ -82,7 +83,7 @@ def csv_table(summary: Mapping[str, Any]) -> str:
 
 
 def print_table(summary: Mapping[str, Any], console: Console) -> None:
-    """Prints one block for each metric, then what was counted and how.
+    """Prints one block for each metric, then what was counted and how; no column is cut off on a narrow terminal.
 
     Args:
         summary: the content of an evaluation's ``summary.json``.
@@ -93,11 +94,18 @@ def print_table(summary: Mapping[str, Any], console: Console) -> None:
 
     results = parse_results(summary)
     unlimited = console.options.update(max_width=10_000)
+
+    def fits(table: Table) -> bool:
+        return Measurement.get(console, unlimited, table).maximum <= console.width
+
     console.print(Text(heading(results), style="bold"))
+    apart = not all(fits(_terminal_table(results, metric, "\n±")) for metric in results.metrics)
+    if apart and size_titles(results):
+        console.print(_terminal_sizes(results))
     for metric in results.metrics:
-        for make in (_terminal_table, _terminal_differences, _terminal_kept):
+        for make in (partial(_terminal_table, with_sizes=not apart), _terminal_differences, _terminal_kept):
             table = make(results, metric, "±")
-            if Measurement.get(console, unlimited, table).maximum > console.width:
+            if not fits(table):
                 table = make(results, metric, "\n±")
             if table.row_count:
                 console.print(table)
@@ -105,15 +113,26 @@ def print_table(summary: Mapping[str, Any], console: Console) -> None:
         console.print(Text(note, style="dim"))
 
 
-def _terminal_table(results: Results, metric: str, plus_minus: str) -> Table:
+def _terminal_sizes(results: Results) -> Table:
+    """The sizes alone, where they have no room beside the scores."""
+    from rich.text import Text
+
+    table = _terminal("Sizes", [system.name for system in results.systems], 16, size_titles(results))
+    for system in results.systems:
+        table.add_row(Text(system.name), *sizes(results, system), style="" if system.is_model else "dim")
+    return table
+
+
+def _terminal_table(results: Results, metric: str, plus_minus: str, with_sizes: bool = True) -> Table:
     """One block; a line break in ``plus_minus`` puts the interval below the mean, for a narrow terminal."""
     from rich.text import Text
 
-    names = [system.name for system in results.systems]
-    table = _terminal(metric_style(metric).title, names, 24, [*size_titles(results), *column_titles(results)])
+    names, beside = [system.name for system in results.systems], size_titles(results) if with_sizes else []
+    table = _terminal(metric_style(metric).title, names, 16, [*beside, *column_titles(results)])
     for system in results.systems:
         cells = [cell.replace(" ±", plus_minus) for cell in values(results, system, metric)]
-        table.add_row(Text(system.name), *sizes(results, system), *cells, style="" if system.is_model else "dim")
+        told = sizes(results, system) if with_sizes else []
+        table.add_row(Text(system.name), *told, *cells, style="" if system.is_model else "dim")
     return table
 
 
@@ -132,7 +151,7 @@ def _terminal_kept(results: Results, metric: str, plus_minus: str) -> Table:
 def _terminal_rows(title: str, rows: Mapping[str, Sequence[str]], results: Results, plus_minus: str) -> Table:
     from rich.text import Text
 
-    table = _terminal(title, list(rows), 32, column_titles(results))
+    table = _terminal(title, list(rows), 20, column_titles(results))
     for name, cells in rows.items():
         table.add_row(Text(name), *(cell.replace(" ±", plus_minus) for cell in cells))
     return table

@@ -33,7 +33,8 @@ class OnnxBackend:
             its graph, or that ONNX Runtime refuses; see also :func:`arrayse.stream.onnx_content.read_content`.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: str | Path) -> None:
+        path = Path(path)
         content, properties = read_content(path)
         if KEY not in properties:
             raise ValueError(f"{path}: expected a file that arrayse export wrote, got one without its metadata")
