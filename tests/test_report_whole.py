@@ -17,6 +17,7 @@ import soundfile
 from rich.console import Console
 
 from arrayse.report.build import build_report
+from arrayse.report.evaluation import read_evaluation
 from arrayse.report.latex import escape, latex_table
 from arrayse.report.results import parse_results
 from arrayse.report.table import csv_table, markdown_table, print_table
@@ -253,3 +254,13 @@ def test_six_systems_and_twelve_clips_stay_below_ten_megabytes(tmp_path: Path) -
     content = base64.b64decode((page.find("audio")[3]["src"] or "").partition(",")[2])
     wave, rate = soundfile.read(io.BytesIO(content))
     assert (len(wave), rate) == (4 * 16000, 16000)
+
+
+@pytest.mark.parametrize("spoiled", [{"estoi": [1]}, {"system": 3}, {"snr_db": "0"}, {"reasons": []}, None])
+def test_rows_that_are_none_are_refused(spoiled: dict[str, Any] | None, tmp_path: Path) -> None:
+    folder = write_whole(tmp_path / "evaluation")
+    (row, *others) = map(json.loads, (folder / "rows.jsonl").read_text().splitlines())
+    lines = [row, spoiled and {**row, **spoiled}, *others]
+    (folder / "rows.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
+    with pytest.raises(ValueError, match=r"rows\.jsonl: line 2: expected system, scene, SNR and scores, got"):
+        read_evaluation(folder)
