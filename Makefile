@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: quickstart test install clean
+.PHONY: quickstart test stress install clean
 
 quickstart: install
 	$(BIN)/arrayse quickstart
@@ -12,6 +12,10 @@ test: install
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	OMP_NUM_THREADS=1 $(BIN)/pytest -n auto
+
+# the promises under fault, load and attack, in full: one to two hours on two cores, full disks only as root
+stress: install
+	OMP_NUM_THREADS=1 $(BIN)/python -m tests.stress --out experiments/promises/table.md
 
 install: $(VENV)/installed
 

@@ -3,20 +3,31 @@
 from __future__ import annotations
 
 import hashlib
+import importlib.util
 import os
+import pkgutil
 import resource
 import signal
 import sys
+import time
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from tests.tiny_corpus import write_corpus
+import numpy as np
+import soundfile
+
+import arrayse
+import simulate
+from tests.tiny_corpus import SAMPLE_RATE, write_corpus
 
 TEACHER = ("model.freq_hidden=8", "model.time_hidden=4", "stft={n_fft: 64, hop_length: 32}")
 STUDENT = ("model.freq_hidden=4", "model.time_hidden=2", "stft={n_fft: 64, hop_length: 32}")
 TRAINING = ("fit.batch_size=2", "fit.seconds=0.3", "fit.precision=float32", "fit.checkpoint_steps=2")
+
+STOPS = (signal.SIGTERM, signal.SIGINT)
 
 
 @dataclass(frozen=True)
@@ -52,18 +63,36 @@ class Outcome:
         return "Traceback" not in self.output and (self.code == 0 or (self.code == 2 and said))
 
 
+def preload() -> None:
+    """Imports what commands import when they need it: processes that are forked later have it at once."""
+    for package in (arrayse, simulate):
+        for module in pkgutil.walk_packages(package.__path__, f"{package.__name__}."):
+            if not module.name.endswith(("__main__", "espeak_worker")):
+                importlib.import_module(module.name)
+    for name in ("torch._dynamo", "distributed", "onnx", "onnxruntime"):  # the first with the first step of a training
+        if importlib.util.find_spec(name):
+            importlib.import_module(name)
+
+
 def start(arguments: Sequence[Any], log: Path, limits: Limits | None = None) -> int:
     """Starts the command line in a process group of its own, by fork: torch is imported once for thousands of them.
 
+    SIGTERM and SIGINT that come before the command line handles them wait for it.
+
     Returns:
-        Its process id.
+        Its process id, to be given to :func:`wait_for` or :func:`finish`.
     """
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, STOPS)
     child = os.fork()
     if child:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+        with suppress(OSError):  # it was faster, and is gone already
+            os.setpgid(child, child)
         return child
     code = 70
     try:
-        os.setsid()
+        with suppress(OSError):
+            os.setpgid(0, 0)
         if limits:
             signal.setitimer(signal.ITIMER_REAL, limits.seconds)  # SIGALRM ends it
             size = int(Path("/proc/self/statm").read_text().split()[0]) * os.sysconf("SC_PAGE_SIZE")
@@ -72,11 +101,10 @@ def start(arguments: Sequence[Any], log: Path, limits: Limits | None = None) -> 
         sink = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
         os.dup2(sink, 1)
         os.dup2(sink, 2)
-        from arrayse.cli import main
-
         sys.argv = ["arrayse", *map(str, arguments)]
+        signal.signal(signal.SIGINT, signal.default_int_handler)  # a script in the background ignores it
         try:
-            main()
+            _main()
             code = 0
         except SystemExit as end:
             code = end.code if isinstance(end.code, int) else int(end.code is not None)
@@ -86,10 +114,39 @@ def start(arguments: Sequence[Any], log: Path, limits: Limits | None = None) -> 
         os._exit(code)
 
 
+def _main() -> None:
+    """The command line; signals that came before it had a handler come now."""
+    from arrayse import cli
+
+    app = vars(cli)["app"]
+
+    def begin() -> None:
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, STOPS)
+        app()
+
+    vars(cli)["app"] = begin
+    cli.main()
+
+
+def wait_for(child: int, seconds: float) -> int | None:
+    """The exit code of a process that :func:`start` gave if it ends in time, without reaping it; else None."""
+    end = time.monotonic() + seconds
+    while (left := end - time.monotonic()) > 0:
+        told = os.waitid(os.P_PID, child, os.WEXITED | os.WNOHANG | os.WNOWAIT)
+        if told is not None:
+            return told.si_status
+        time.sleep(min(0.005, left))
+    return None
+
+
+def finish(child: int) -> int:
+    """Waits for the end of a process; its exit code, negative for a signal."""
+    return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+
+
 def run(arguments: Sequence[Any], log: Path, limits: Limits | None = None) -> Outcome:
     """Runs the command line to its end."""
-    _, status = os.waitpid(start(arguments, log, limits), 0)
-    return Outcome(os.waitstatus_to_exitcode(status), log.read_text(errors="replace"))
+    return Outcome(finish(start(arguments, log, limits)), log.read_text(errors="replace"))
 
 
 def succeed(arguments: Sequence[Any], log: Path) -> None:
@@ -127,6 +184,20 @@ class World:
     def student(self) -> Path:
         return self.folder / "student"
 
+    @property
+    def evaluation(self) -> Path:
+        return self.folder / "evaluation"
+
+    @property
+    def recording(self) -> Path:
+        """Half a minute of five channels."""
+        return self.folder / "recording.wav"
+
+    @property
+    def short(self) -> Path:
+        """The first half second of it."""
+        return self.folder / "short.wav"
+
     def simulate(self, out: Path, n_scenes: str = "{train: 12, valid: 4, test: 8}") -> list[Any]:
         """A dataset of short scenes in small dry rooms."""
         recipe = ["recipe.seconds=0.5", "recipe.rt60=[0.1,0.12]", "recipe.n_interferers=[1,1]"]
@@ -158,4 +229,8 @@ def make_world(folder: Path) -> World:
     teacher = ["train", "student", *TEACHER, *TRAINING, "epochs=1", f"data={world.data}", f"out={world.teacher}"]
     succeed(teacher, log)
     succeed(world.train(world.student), log)
+    succeed([*world.evaluate(world.evaluation), "workers=1"], log)
+    noise = np.random.default_rng(0).normal(0, 0.05, (30 * SAMPLE_RATE, 5)).clip(-1, 1)
+    soundfile.write(world.recording, noise, SAMPLE_RATE)
+    soundfile.write(world.short, noise[: SAMPLE_RATE // 2], SAMPLE_RATE)
     return world

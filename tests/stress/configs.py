@@ -113,7 +113,7 @@ def cases(n: int, folder: Path, marker: Path, seed: int = 0) -> Iterator[tuple[s
 
 def check(world: World, n_configs: int, folder: Path) -> Iterator[Row]:
     """Reads spoiled configurations, and gives a twentieth of them to the command line."""
-    folder.mkdir(parents=True)
+    folder.mkdir(parents=True, exist_ok=True)
     marker, os.environ["ARRAYSE_SECRET"] = folder / "marker", SECRET
     counts, broken = Counter[str](), []
     for verb, arguments in cases(n_configs, folder, marker):
@@ -130,7 +130,7 @@ def check(world: World, n_configs: int, folder: Path) -> Iterator[Row]:
             leaks = SECRET in str(values)
         if leaks or marker.exists():
             broken.append(f"read or ran something: {arguments}")
-    note = f"{counts['taken']} taken, {counts['refused']} refused {broken[:1] or ''}"
+    note = f"{counts['taken']} taken, {counts['refused']} refused {broken[0] if broken else ''}"
     yield Row("bad configs", "spoiled files and overrides", n_configs, len(broken), note)
     n_commands, wrong, codes = max(1, n_configs // 20), [], Counter[int]()
     for verb, arguments in cases(n_commands, folder, marker, seed=1):
@@ -139,5 +139,6 @@ def check(world: World, n_configs: int, folder: Path) -> Iterator[Row]:
         codes[outcome.code] += 1
         if not outcome.is_documented:
             wrong.append(f"{outcome.code} {outcome.output[-200:]}: {verb} {arguments}")
-    note = f"exit codes {dict(codes)} {wrong[:1] or ''}"
+    told = ", ".join(f"{codes[code]} with {code}" for code in sorted(codes))
+    note = f"exit codes: {told} {wrong[0] if wrong else ''}"
     yield Row("bad configs", "given to the command line", n_commands, len(wrong), note)

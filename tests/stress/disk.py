@@ -6,12 +6,16 @@ import os
 import shutil
 import subprocess
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
-from tests.stress.common import Row, World, contents, run, succeed
-from tests.stress.kill import Job, jobs
+from tests.stress.common import Row, contents, run, succeed
+from tests.stress.jobs import Job
+from tests.stress.kill import differences
 
-BIG = "512m"
+BIG, PAGE = "512m", 4096
+TOLD = ("No space left", "free on the disk", "Is the disk full")
+"""What a message about a full disk says."""
 
 
 def can_mount() -> bool:
@@ -19,45 +23,57 @@ def can_mount() -> bool:
     return os.geteuid() == 0 and shutil.which("mount") is not None
 
 
-def fill(job: Job, n_sizes: int, folder: Path) -> Row:
+@contextmanager
+def small_disk(place: Path, n_bytes: int) -> Iterator[Path]:
+    """A tmpfs of so many bytes."""
+    place.mkdir(exist_ok=True)
+    subprocess.run(["mount", "-t", "tmpfs", "-o", f"size={n_bytes}", "tmpfs", place], check=True)
+    try:
+        yield place
+    finally:
+        subprocess.run(["umount", place], check=True)
+
+
+def check(job: Job, n_sizes: int, folder: Path) -> Iterator[Row]:
     """Runs a job on disks that are too small for it, each a little larger, then gives it space and lets it go on."""
-    log, disk = folder / "log.txt", folder / "disk"
-    disk.mkdir()
-    succeed(job.arguments(folder / "undisturbed" / "out"), log)
-    names = ("out", *job.extra)
-    expected = {name: contents(folder / "undisturbed" / name, job.ignored) for name in names}
-    n_bytes = sum(path.stat().st_size for path in (folder / "undisturbed").rglob("*") if path.is_file())
-    broken = []
-    for number in range(n_sizes):
-        size = 4096 * (2 + int(number / n_sizes * n_bytes / 4096))
-        subprocess.run(["mount", "-t", "tmpfs", "-o", f"size={size}", "tmpfs", disk], check=True)
-        try:
-            outcome = run(job.arguments(disk / "out"), log)
-            there = {name: contents(disk / name, job.ignored) for name in names}
-            if outcome.code not in (1, 2) or "Traceback" in outcome.output or "space" not in outcome.output:
-                broken.append(f"{size} bytes: {outcome.code} {outcome.output[-200:]}")
-            if any("/." in f"/{path}" for found in there.values() for path in found):
-                broken.append(f"{size} bytes: temporary files stay: {there}")
-            subprocess.run(["mount", "-o", f"remount,size={BIG}", disk], check=True)
-            succeed(job.arguments(disk / "out"), log)
-            if {name: contents(disk / name, job.ignored) for name in names} != expected:
-                broken.append(f"{size} bytes: another result after space was freed")
-        except RuntimeError as error:
-            broken.append(f"{size} bytes: {error}")
-        finally:
-            subprocess.run(["umount", disk], check=True)
-    note = "told, nothing half-written, resumed to the same bytes" if not broken else broken[0][:400]
-    return Row("full disk", job.name, n_sizes, len(broken), note)
-
-
-def check(world: World, n_sizes: int, folder: Path) -> Iterator[Row]:
-    """Every job that runs in one process group with one worker."""
     if not can_mount():
-        yield Row("full disk", "every writer", 0, 0, "not tried: needs root, for a tmpfs")
+        yield Row("full disk", job.name, 0, 0, "not tried: needs root, for a tmpfs")
         return
-    for number, job in enumerate(job for job in jobs(world) if "worker" not in job.name or "1 worker" in job.name):
-        if "dask" in job.name:
-            continue
-        place = folder / f"disk{number}"
-        place.mkdir(parents=True)
-        yield fill(job, n_sizes, place)
+    log = folder / "log.txt"
+    succeed(job.arguments(folder / "undisturbed" / "out"), log)
+    expected = job.contents(folder / "undisturbed")
+    n_pages = sum(-(-path.stat().st_size // PAGE) for path in (folder / "undisturbed").rglob("*") if path.is_file())
+    broken: list[str] = []
+    for number in range(n_sizes):
+        size = PAGE * (1 + int(number / n_sizes * (n_pages - 1)))
+        with small_disk(folder / "disk", size) as disk:
+            wrong = _fill(job, disk, expected, log)
+        broken += [f"{size:,} bytes: {'; '.join(wrong)}"] if wrong else []
+    note = "told, nothing half-written, went on to the same bytes" if not broken else broken[0][:500]
+    yield Row("full disk", job.name, n_sizes, len(broken), note)
+
+
+def _fill(job: Job, disk: Path, expected: dict[str, str], log: Path) -> list[str]:
+    """What is wrong with a job on a disk that is too small, and on the same disk when it has space."""
+    (disk / "out").mkdir()
+    old = _old_files(job, disk, expected)
+    outcome, wrong = run(job.arguments(disk / "out"), log), list[str]()
+    told = " ".join(outcome.output.split())
+    if outcome.code not in (1, 2) or "Traceback" in told or not any(text in told for text in TOLD):
+        wrong.append(f"exit code {outcome.code}, said: {told[-150:]}")
+    there = contents(disk)
+    if hidden := [path for path in there if path.rpartition("/")[2].startswith(".")]:
+        wrong.append(f"left over: {hidden[0]}")
+    if any(there.get(path) != digest for path, digest in old.items()):
+        wrong.append("the old file was lost")
+    subprocess.run(["mount", "-o", f"remount,size={BIG}", disk], check=True)
+    again = run(job.arguments(disk / "out"), log)
+    return [*wrong, *([f"then: {again.output[-150:]}"] if again.code else differences(job.contents(disk), expected))]
+
+
+def _old_files(job: Job, disk: Path, expected: dict[str, str]) -> dict[str, str]:
+    """Where a job writes one file: an older one in its place. Its hash, by name."""
+    if len(expected) != 1:
+        return {}
+    (disk / next(iter(expected))).write_text("old")
+    return contents(disk)

@@ -57,50 +57,57 @@ def forge(path: Path, draw: random.Random) -> None:
     path.write_text("\n".join(lines) + "\n", encoding="utf-8")
 
 
-def check(world: World, n_files: int, folder: Path) -> Iterator[Row]:
-    """Spoils a file of a copy, and lets every command that reads it look at it."""
+def kinds(world: World) -> dict[str, tuple[Callable[[Path], Path], Callable[[Path, Path], list[Any]]]]:
+    """By name: what makes or finds the files, in a folder; the command that reads a copy, which may write beside it."""
+
+    def onnx(folder: Path) -> Path:
+        succeed(["export", world.student, folder / "student.onnx"], folder / "log.txt")
+        return folder / "student.onnx"
+
+    def enhance(place: Path, beside: Path) -> list[Any]:
+        return ["enhance", place, world.short, beside / "out.wav"]
+
+    return {
+        "runs (weights, descriptions)": (lambda _: world.student, enhance),
+        "datasets (manifests, audio)": (lambda _: world.data, lambda place, _: ["verify", place, "workers=1"]),
+        "datasets, repaired": (lambda _: world.data, lambda place, _: ["verify", place, "workers=1", "--repair"]),
+        "evaluations": (lambda _: world.evaluation, lambda place, out: ["report", place, f"out={out / 'page.html'}"]),
+        "ONNX files": (onnx, lambda place, out: ["stream", place, world.short, out / "out.wav", "backend=onnx"]),
+    }
+
+
+def check(world: World, name: str, n_files: int, folder: Path) -> Iterator[Row]:
+    """Spoils a file of a copy again and again, and lets the command that reads it look at it."""
+    find, command = kinds(world)[name]
     inside = folder / "inside"
-    inside.mkdir(parents=True)
-    evaluation, onnx = folder / "evaluation", folder / "student.onnx"
-    succeed([*world.evaluate(evaluation), "workers=1"], folder / "log.txt")
-    succeed(["export", world.student, onnx], folder / "log.txt")
-    sound = next((world.data / "test").rglob("*.wav"))
-    wave = inside / "in.wav"
-    shutil.copy(sound, wave)
-
-    def enhance(place: Path) -> list[Any]:
-        return ["enhance", place, world.corpus / "speech" / "fay_0.wav", inside / "out.wav"]
-
-    kinds: list[tuple[str, Path, Callable[[Path], list[Any]]]] = [
-        ("runs (weights, descriptions)", world.student, enhance),
-        ("datasets (manifests, audio)", world.data, lambda place: ["verify", place, "workers=1"]),
-        ("evaluations", evaluation, lambda place: ["report", place, f"out={inside / 'page.html'}"]),
-        ("ONNX files", onnx, lambda place: ["stream", place, sound, inside / "out.wav", "backend=onnx"]),
-    ]
-    for name, source, command in kinds:
-        yield _spoil_one_by_one(name, source, command, n_files, inside)
-
-
-def _spoil_one_by_one(name: str, source: Path, command: Callable[[Path], list[Any]], n_files: int, inside: Path) -> Row:
-    draw, codes, broken = random.Random(0), Counter[int](), []
+    inside.mkdir(parents=True, exist_ok=True)
+    source = find(folder)
+    draw, codes, broken = random.Random(0), Counter[int](), list[str]()
     place = inside / "copy.onnx" if source.is_file() else inside / "copy"
-    others = contents(inside.parent, ("log.txt",))
+    succeed(command(source, inside), folder / "log.txt")  # else it would be refused for something else
+    _remove_results(inside)
+    others = contents(folder, ("log.txt",))
     for _ in range(n_files):
         shutil.copytree(source, place) if source.is_dir() else shutil.copy(source, place)
         files = [path for path in sorted(place.rglob("*")) if path.is_file()] if source.is_dir() else [place]
         victim = draw.choice(files)
         is_json = victim.suffix in (".json", ".jsonl")
         (forge if is_json and draw.random() < 0.7 else spoil_bytes)(victim, draw)
-        outcome = run(command(place), inside.parent / "log.txt", LIMITS)
+        outcome = run(command(place, inside), folder / "log.txt", LIMITS)
         codes[outcome.code] += 1
         page = inside / "page.html"
         unescaped = page.is_file() and "<script>alert(1)" in page.read_text(encoding="utf-8")
-        found_broken = name.startswith("datasets") and outcome.code == 1 and "Traceback" not in outcome.output
-        if unescaped or not (outcome.is_documented or found_broken):
+        found_bad = name.startswith("datasets") and outcome.code == 1 and "Traceback" not in outcome.output
+        if unescaped or not (outcome.is_documented or found_bad):
             broken.append(f"{victim.name}: {outcome.code} {outcome.output[-200:]}")
         shutil.rmtree(place) if place.is_dir() else place.unlink()
-        for left in (page, inside / "out.wav"):
-            left.unlink(missing_ok=True)
-    if contents(inside.parent, ("log.txt",)) != others:
+        _remove_results(inside)
+    if contents(folder, ("log.txt",)) != others or Path("/tmp/arrayse-outside").exists():
         broken.append("files outside were changed")
-    return Row("untrusted files", name, n_files, len(broken), f"exit codes {dict(codes)} {broken[:1] or ''}")
+    told = ", ".join(f"{codes[code]} with {code}" for code in sorted(codes))
+    yield Row("untrusted files", name, n_files, len(broken), f"exit codes: {told} {broken[0] if broken else ''}")
+
+
+def _remove_results(folder: Path) -> None:
+    for name in ("page.html", "out.wav"):
+        (folder / name).unlink(missing_ok=True)

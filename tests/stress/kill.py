@@ -7,103 +7,64 @@ import random
 import shutil
 import signal
 import time
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from collections import Counter
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
-from tests.stress.common import Row, World, contents, start, succeed
-
-CLOCKS = ("about.json", "config.yaml")
-"""Files that say when and with which command."""
+from tests.stress.common import Row, finish, start, succeed, wait_for
+from tests.stress.jobs import Job
 
 
-@dataclass(frozen=True)
-class Job:
-    """A command that writes into a folder.
-
-    Attributes:
-        name: for the table.
-        arguments: of the command, for the folder.
-        ignored: names of files that have a clock in them.
-        extra: folders beside the folder that it writes too.
-    """
-
-    name: str
-    arguments: Callable[[Path], list[Any]]
-    ignored: tuple[str, ...] = CLOCKS
-    extra: tuple[str, ...] = field(default=())
-
-
-def jobs(world: World) -> list[Job]:
-    """The commands that promise to go on where they were."""
-
-    def cached(out: Path) -> list[Any]:
-        return [*world.distill(out), f"distill.cache={out.parent / 'cache'}", "fit.draws=1"]
-
-    evaluation = (*CLOCKS, "summary.json")  # it holds the provenance; the rows decide it
-    return [
-        Job("simulate, 1 worker", lambda out: [*world.simulate(out), "workers=1"]),
-        Job("simulate, 4 workers", lambda out: [*world.simulate(out), "workers=4"]),
-        Job("simulate, dask", lambda out: [*world.simulate(out), "workers=2", "cluster=local"]),
-        Job("train", world.train),
-        Job("distill, live teacher", world.distill),
-        Job("distill, cached teacher", cached, extra=("cache",)),
-        Job("evaluate", lambda out: [*world.evaluate(out), "workers=1"], evaluation),
-        Job("evaluate, 2 workers", lambda out: [*world.evaluate(out), "workers=2"], evaluation),
-    ]
-
-
-def kill_again_and_again(job: Job, n_kills: int, folder: Path, seed: int = 0) -> Row:
+def check(job: Job, n_kills: int, folder: Path, seed: int = 0) -> Iterator[Row]:
     """Kills a job, all its processes at once, at random times until it was killed so often, going on after each.
 
+    A training is killed in one phase after the other, and then gets through.
     Whenever it gets through, its files are compared with those of an undisturbed run, and it begins anew.
     """
-    draw, log = random.Random(seed), folder / "log.txt"
-    began = time.monotonic()
-    succeed(job.arguments(folder / "undisturbed" / "out"), log)
-    seconds = time.monotonic() - began
-    expected = _contents(folder / "undisturbed", job)
-    kills, whole, broken, place = 0, 0, 0, folder / "killed"
-    while kills < n_kills or place.exists():
+    draw, log, place = random.Random(seed), folder / "log.txt", folder / "killed"
+    seconds, expected = undisturbed(job, folder, log)
+    kills, whole, phases, broken = 0, 0, Counter[int](), list[str]()
+    while kills < n_kills or place.exists() or not whole:
         child = start(job.arguments(place / "out"), log)
-        if kills < n_kills and not _ends_within(child, draw.uniform(0, seconds)):
+        if kills < n_kills and _lives(child, job, place, kills % job.n_phases, draw.uniform(0, seconds / job.n_phases)):
             os.killpg(child, signal.SIGKILL)
             os.waitpid(child, 0)
             kills += 1
+            phases[job.phase(place)] += 1
             continue
-        if kills >= n_kills:
-            _ends_within(child, float("inf"))
+        code = finish(child)
         whole += 1
-        broken += _contents(place, job) != expected
+        broken += (
+            [f"exit code {code}: {log.read_text()[-300:]}"] if code else differences(job.contents(place), expected)
+        )
         shutil.rmtree(place)
-    note = f"{whole} runs through {kills} kills, each equal to an undisturbed one byte for byte, no file left over"
-    return Row("kill", job.name, kills, broken, note if not broken else f"{broken} of {whole} runs differ")
+    where = ", ".join(f"{phases[phase]} kills in phase {phase + 1}" for phase in range(job.n_phases))
+    note = f"{whole} runs{f' ({where})' if job.n_phases > 1 else ''}, each with the bytes of an undisturbed one"
+    yield Row("SIGKILL", job.name, kills, len(broken), note if not broken else f"of {whole} runs: {broken[0]}")
 
 
-def _contents(folder: Path, job: Job) -> dict[str, str]:
-    """All files that a job wrote."""
-    names = ("out", *job.extra)
-    return {f"{name}/{path}": digest for name in names for path, digest in contents(folder / name, job.ignored).items()}
+def _lives(child: int, job: Job, place: Path, phase: int, seconds: float) -> bool:
+    """Whether a process still runs so many seconds after it was in a phase; not if it begins in a later one."""
+    if job.phase(place) > phase:
+        return False
+    while job.phase(place) < phase:
+        if wait_for(child, 0.02) is not None:
+            return False
+    return wait_for(child, seconds) is None
 
 
-def _ends_within(child: int, seconds: float) -> bool:
-    """Whether a process ends in time; raises RuntimeError if it fails."""
-    end = time.monotonic() + seconds
-    while time.monotonic() < end:
-        done, status = os.waitpid(child, os.WNOHANG)
-        if done:
-            code = os.waitstatus_to_exitcode(status)
-            if code:
-                raise RuntimeError(f"expected the command to go on after a kill, got exit code {code}")
-            return True
-        time.sleep(0.005)
-    return False
+def undisturbed(job: Job, folder: Path, log: Path) -> tuple[float, dict[str, str]]:
+    """How many seconds a job takes and what it writes; the first of two runs is slower, as much is still on disk."""
+    for name in ("first", "undisturbed"):
+        began = time.monotonic()
+        succeed(job.arguments(folder / name / "out"), log)
+    return time.monotonic() - began, job.contents(folder / "undisturbed")
 
 
-def check(world: World, n_kills: int, folder: Path) -> Iterator[Row]:
-    """Every job, killed so often."""
-    for number, job in enumerate(jobs(world)):
-        place = folder / f"kill{number}"
-        place.mkdir(parents=True)
-        yield kill_again_and_again(job, n_kills, place, seed=number)
+def differences(got: dict[str, str], expected: dict[str, str]) -> list[str]:
+    """One text if files are missing, left over or differ, else none."""
+    if got == expected:
+        return []
+    names = sorted(name for name in {*got, *expected} if got.get(name) != expected.get(name))
+    kinds = ("too many" if name not in expected else "lost" if name not in got else "differs" for name in names)
+    return [", ".join(f"{name} {kind}" for name, kind in zip(names, kinds, strict=True))[:300]]
