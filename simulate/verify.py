@@ -24,6 +24,9 @@ SNR_TOLERANCE_DB = 0.02
 DAMAGE = (ValueError, KeyError, TypeError, ArithmeticError, OSError)
 """What comes up where a manifest or a file is not what was written."""
 
+NO_SHARD = "expected a shard folder, got none"
+"""What a dataset lacks whose simulation was interrupted."""
+
 
 @dataclass(frozen=True)
 class ShardCheck:
@@ -144,7 +147,7 @@ def check_shard(check: ShardCheck) -> tuple[int, list[Finding], list[dict[str, f
         ids = [entry.id for entry in rows]
         entries = {entry.id: entry for entry in rows if entry.id in check.ids}
     except DAMAGE as error:
-        entries, problems = {}, [_told(error) if check.folder.is_dir() else "expected a shard folder, got none"]
+        entries, problems = {}, [_told(error) if check.folder.is_dir() else NO_SHARD]
     else:
         problems += [f"expected scene {id_}, got none" for id_ in check.ids if id_ not in entries]
         if not problems and ids != check.ids:

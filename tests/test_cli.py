@@ -222,6 +222,7 @@ def test_verify_tells_names_and_mends(
     assert arrayse(monkeypatch, *verify) == 1
     told = capsys.readouterr().out
     assert "bad  test/shard-00000: expected a shard folder, got none" in told
+    assert "1 of them are shards that are not there: if it was interrupted, the same simulate command goes on" in told
     assert "bad  valid/shard-00000: expected valid-000001.wav with SHA-256" in told
     assert "7 scenes in order" in told
     assert "2 problems: --repair makes these shards again" in told

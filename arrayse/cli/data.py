@@ -101,6 +101,7 @@ def verify(
     from arrayse.config import read_config
     from arrayse.ui import count_bar
     from arrayse.verbs.data import run_verify
+    from simulate.verify import NO_SHARD
 
     workers = read_config("verify", overrides or [])["workers"]
     with count_bar(console, "scenes") as progress:
@@ -111,5 +112,8 @@ def verify(
         console.print(f"[red]bad[/]  {escape(problem)}", highlight=False, soft_wrap=True)
     if problems:
         console.print(f"{len(problems)} problems: --repair makes these shards again")
+        if n_missing := sum(problem.endswith(NO_SHARD) for problem in problems):
+            hint = "if it was interrupted, the same simulate command goes on"
+            console.print(f"{n_missing} of them are shards that are not there: {hint}", soft_wrap=True)
         raise typer.Exit(1)
     console.print(f"[green]ok[/]   {escape(str(dataset))}", soft_wrap=True)
