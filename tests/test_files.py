@@ -250,9 +250,8 @@ from pathlib import Path
 from arrayse.files import alone_in
 
 with alone_in(Path(sys.argv[1])):
-    child = os.fork()
-    if child:
-        print(child, flush=True)
+    if not os.fork():
+        print(os.getpid(), flush=True)
     time.sleep(60)
 """
 
