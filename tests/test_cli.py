@@ -24,6 +24,7 @@ from tests.tiny_scenes import hashes
 def arrayse(monkeypatch: pytest.MonkeyPatch, *arguments: str) -> int:
     """Exit code of a command."""
     monkeypatch.setattr(sys, "argv", ["arrayse", *arguments])
+    monkeypatch.setattr(sys, "unraisablehook", sys.unraisablehook)  # which a signal silences
     before = signal.getsignal(signal.SIGTERM)
     try:
         main()

@@ -55,6 +55,26 @@ def test_a_library_that_loses_an_interrupt_and_breaks_was_interrupted(
     assert told == ["error 'half a mapping'", "stopped: what can be resumed goes on with the same command"]
 
 
+def test_an_object_that_a_signal_left_half_made_says_nothing() -> None:
+    program = """
+import signal
+from arrayse import cli
+
+class Half:
+    def __init__(self):
+        signal.raise_signal(signal.SIGTERM)
+
+    def __del__(self):
+        raise AttributeError("half made")
+
+cli.app = Half
+cli.main()
+"""
+    ended = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
+    assert ended.returncode == 143
+    assert ended.stderr == "stopped: what can be resumed goes on with the same command\n"
+
+
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
 @pytest.mark.parametrize("ends", [lambda: None, lambda: sys.exit(0)])
 def test_a_library_that_loses_a_signal_and_goes_on_was_stopped(

@@ -134,3 +134,24 @@ def test_trainings_do_not_make_a_system_of_a_name_that_is_taken(wanted: Request,
     assert not (tmp_path / "out").exists()
     evaluate(replace(wanted, runs={"delay_and_sum_s0": run}, n_scenes=1), tmp_path / "out", 1, {})
     assert set(systems(tmp_path / "out")) == {"noisy", "delay_and_sum_s0"}
+
+
+@pytest.mark.parametrize("row", [[], {"scene": ["x"]}, {"snr_db": "0"}, {"si_sdr": [1]}, {"reasons": []}])
+def test_rows_that_are_none_are_refused(row: Any, wanted: Request, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    evaluate(wanted, out, 1, {})
+    first = json.loads((out / "rows.jsonl").read_text().splitlines()[0])
+    (out / "rows.jsonl").write_text(json.dumps({**first, **row} if row else row) + "\n")
+    with pytest.raises(ValueError, match=r"rows\.jsonl: line 1: expected system, scene, SNR and scores, got"):
+        evaluate(wanted, out, 1, {})
+
+
+@pytest.mark.parametrize("key", ["runs", "beamformers", "inputs", "implementations"])
+def test_a_request_of_another_form_is_refused(key: str, wanted: Request, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    evaluate(wanted, out, 1, {})
+    request = read_json(out / "request.json", "request")
+    for spoiled in (3, [[]], None):
+        write_json(out / "request.json", {**request, key: spoiled})
+        with pytest.raises(ValueError, match=rf"request\.json: {key}: expected names of what is evaluated here"):
+            evaluate(wanted, out, 1, {})

@@ -67,6 +67,8 @@ def main() -> None:
 class _Stop:
     """Ends the command on a signal, and remembers it: what is raised can get lost inside a library, or break it.
 
+    Objects that were half made by then may fail where they are cleared away: Python would print a traceback for each.
+
     Attributes:
         code: to exit with; None as long as there was no signal.
     """
@@ -75,6 +77,8 @@ class _Stop:
 
     def __call__(self, number: int, frame: FrameType | None) -> None:
         self.code = 128 + number
+        if not os.environ.get("ARRAYSE_DEBUG"):
+            sys.unraisablehook = lambda _: None
         if number == signal.SIGINT:
             raise KeyboardInterrupt
         sys.exit(self.code)

@@ -11,8 +11,9 @@ from arrayse.evaluation.lineup import Lineup, binaural_input
 from arrayse.evaluation.scoring import Row
 from arrayse.evaluation.sources import Source
 from arrayse.evaluation.summary import Request
-from arrayse.files import check_new_folder, read_json, read_json_lines, sha256_of, write_json
+from arrayse.files import check_new_folder, read_json, sha256_of, write_json
 from arrayse.metrics import implementation
+from arrayse.statistics import read_rows
 
 ROWS, REQUEST = "rows.jsonl", "request.json"
 
@@ -46,7 +47,7 @@ def claim(out: Path, request: Request, source: Source, lineup: Lineup) -> list[R
     wanted, path = _identity(request, source, lineup), out / REQUEST
     rows = []
     if path.is_file():
-        there = read_json(path, "evaluation")
+        there = _read_identity(path, wanted)
         _check_kind(out, there, wanted)
         known = {*lineup.names, *(name for key in (*SYSTEMS, INPUTS) for name in there.get(key, []))}
         snr_db: set[float | None] = {*request.snr_db} or {None}
@@ -75,6 +76,16 @@ def _identity(request: Request, source: Source, lineup: Lineup) -> Identity:
         "binaural": {name: list(ears) for name, ears in request.binaural.items()},
         INPUTS: inputs,
     }
+
+
+def _read_identity(path: Path, wanted: Identity) -> Identity:
+    """What was begun; raises ValueError unless all that may grow has the form that is wanted."""
+    there = read_json(path, "evaluation")
+    for key in (*SYSTEMS, INPUTS, IMPLEMENTATIONS):
+        begun: Any = there.get(key, wanted[key]) if isinstance(there, dict) else None
+        if type(begun) is not type(wanted[key]) or not all(isinstance(name, str) for name in begun):
+            raise ValueError(f"{path}: {key}: expected names of what is evaluated here, got {str(begun)[:60]}")
+    return dict(there)
 
 
 def _check_kind(out: Path, there: Identity, wanted: Identity) -> None:
@@ -130,7 +141,7 @@ def _complete_rows(path: Path, known: dict[str, set[str]], snr_db: set[float | N
     """
     wanted: dict[str, set[Any]] = {**known, "snr_db": snr_db}
     found: dict[tuple[str, str], dict[Any, Row]] = {}
-    for number, row in enumerate(read_json_lines(path) if path.is_file() else [], start=1):
+    for number, row in enumerate(read_rows(path) if path.is_file() else [], start=1):
         if other := {key: row.get(key) for key, values in wanted.items() if row.get(key) not in values}:
             raise ValueError(f"{path}: line {number}: expected scores of this evaluation, got {other}")
         rows = found.setdefault((row["scene"], row["system"]), {})

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from arrayse.files import read_json, read_json_lines
+from arrayse.files import read_json
 from arrayse.report.results import Results, parse_results
+from arrayse.statistics import read_rows
 
 
 @dataclass(frozen=True)
@@ -61,23 +61,10 @@ def read_evaluation(folder: Path) -> Evaluation:
         folder=folder,
         summary=content,
         results=results,
-        rows=tuple(_rows(rows, results.metrics)) if rows.is_file() else (),
+        rows=tuple(read_rows(rows)) if rows.is_file() else (),
         examples=_examples(folder, read_json(examples, "examples")) if examples.is_file() else (),
         config=config.read_text(encoding="utf-8", errors="replace") if config.is_file() else "",
     )
-
-
-def _rows(path: Path, metrics: Sequence[str]) -> Iterator[dict[str, Any]]:
-    """The scores of single utterances; raises ValueError for a line that is none."""
-    for number, row in enumerate(read_json_lines(path), start=1):
-        if not (
-            isinstance(row, dict)
-            and all(isinstance(row.get(key), str) for key in ("system", "scene"))
-            and all(row.get(key) is None or type(row[key]) in (int, float) for key in ("snr_db", *metrics))
-            and isinstance(row.get("reasons", {}), dict)
-        ):
-            raise ValueError(f"{path}: line {number}: expected system, scene, SNR and scores, got {str(row)[:80]}")
-        yield row
 
 
 def _examples(folder: Path, entries: Any) -> tuple[Example, ...]:

@@ -23,7 +23,7 @@ from arrayse.statistics.bootstrap import (
     summarise,
     summarise_crossed,
 )
-from arrayse.statistics.rows import count_reasons, scores_by_name, scores_of
+from arrayse.statistics.rows import count_reasons, read_rows, scores_by_name, scores_of
 from arrayse.statistics.seeds import NO_SEED, Scores, group_seeds, pair_seeds
 from arrayse.statistics.significance import MIN_PAIRS, SignedRank, holm, signed_rank
 
@@ -48,6 +48,7 @@ __all__ = [
     "holm",
     "pair_seeds",
     "paired_difference",
+    "read_rows",
     "scores_by_name",
     "scores_of",
     "signed_rank",

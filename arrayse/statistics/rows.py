@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
+
+from arrayse.files import read_json_lines
 
 Row = Mapping[str, Any]
 """``system``, ``scene``, ``snr_db``, a value or None by metric, and ``reasons`` by metric where there is none.
@@ -18,6 +21,26 @@ ByName = Mapping[tuple[str, float | None], np.ndarray]
 """Scores (n_scenes,) by name and SNR in dB."""
 
 NO_REASON = "no reason given"
+
+
+def read_rows(path: Path) -> Iterator[dict[str, Any]]:
+    """The rows of a file of JSON lines, which may be anybody's.
+
+    Raises:
+        ValueError: no such file, a line that is not JSON, or is no row.
+    """
+    for number, row in enumerate(read_json_lines(path), start=1):
+        if not _is_row(row):
+            raise ValueError(f"{path}: line {number}: expected system, scene, SNR and scores, got {str(row)[:80]}")
+        yield row
+
+
+def _is_row(row: Any) -> bool:
+    if not isinstance(row, dict) or not isinstance(row.get("reasons", {}), dict):
+        return False
+    numbers = [row[key] for key in row.keys() - {"system", "scene", "reasons"}]
+    named = all(isinstance(row.get(key), str) for key in ("system", "scene"))
+    return named and "snr_db" in row and all(each is None or type(each) in (int, float) for each in numbers)
 
 
 def scores_by_name(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import random
 import shutil
+import tempfile
 from collections import Counter
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -13,9 +14,10 @@ from typing import Any
 from tests.stress.common import Limits, Row, World, contents, run, succeed
 
 LIMITS = Limits(seconds=120.0, megabytes=1500)
+OUTSIDE = Path(tempfile.gettempdir()) / "arrayse-outside"
 FORGED = (
     "../../outside",
-    "/tmp/arrayse-outside",
+    str(OUTSIDE),
     "..",
     "a/../../b",
     "<script>alert(1)</script>",
@@ -102,7 +104,7 @@ def check(world: World, name: str, n_files: int, folder: Path) -> Iterator[Row]:
             broken.append(f"{victim.name}: {outcome.code} {outcome.output[-200:]}")
         shutil.rmtree(place) if place.is_dir() else place.unlink()
         _remove_results(inside)
-    if contents(folder, ("log.txt",)) != others or Path("/tmp/arrayse-outside").exists():
+    if contents(folder, ("log.txt",)) != others or OUTSIDE.exists():
         broken.append("files outside were changed")
     told = ", ".join(f"{codes[code]} with {code}" for code in sorted(codes))
     yield Row("untrusted files", name, n_files, len(broken), f"exit codes: {told} {broken[0] if broken else ''}")

@@ -32,12 +32,8 @@ def check(job: Job, n_kills: int, folder: Path, seed: int = 0) -> Iterator[Row]:
             kills += 1
             phases[job.phase(place)] += 1
             continue
-        code = finish(child)
         whole += 1
-        broken += (
-            [f"exit code {code}: {log.read_text()[-300:]}"] if code else differences(job.contents(place), expected)
-        )
-        shutil.rmtree(place)
+        broken += at_the_end(child, job, place, expected, log)
     where = ", ".join(f"{phases[phase]} kills in phase {phase + 1}" for phase in range(job.n_phases))
     note = f"{whole} runs{f' ({where})' if job.n_phases > 1 else ''}, each with the bytes of an undisturbed one"
     yield Row("SIGKILL", job.name, kills, len(broken), note if not broken else f"of {whole} runs: {broken[0]}")
@@ -59,6 +55,14 @@ def undisturbed(job: Job, folder: Path, log: Path) -> tuple[float, dict[str, str
         began = time.monotonic()
         succeed(job.arguments(folder / name / "out"), log)
     return time.monotonic() - began, job.contents(folder / "undisturbed")
+
+
+def at_the_end(child: int, job: Job, place: Path, expected: dict[str, str], log: Path) -> list[str]:
+    """What is wrong with what a job leaves that is let through to its end; its folder is removed."""
+    code = finish(child)
+    wrong = [f"exit code {code}: {log.read_text()[-300:]}"] if code else differences(job.contents(place), expected)
+    shutil.rmtree(place)
+    return wrong
 
 
 def differences(got: dict[str, str], expected: dict[str, str]) -> list[str]:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import random
-import shutil
 import signal
 import time
 from collections.abc import Iterator
@@ -13,7 +12,7 @@ from pathlib import Path
 
 from tests.stress.common import Row, finish, start, wait_for
 from tests.stress.jobs import Job
-from tests.stress.kill import differences, undisturbed
+from tests.stress.kill import at_the_end, undisturbed
 
 CODES = {"SIGTERM": 143, "SIGINT": 130}
 END_S = 60.0
@@ -38,12 +37,8 @@ def check(job: Job, name: str, n_stops: int, folder: Path, seed: int = 0) -> Ite
             if place.exists() and (hidden := [path.name for path in place.rglob(".*")]):
                 broken.append(f"left over: {hidden[0]}")
             continue
-        code = finish(child)
         whole += 1
-        broken += (
-            [f"exit code {code}: {log.read_text()[-300:]}"] if code else differences(job.contents(place), expected)
-        )
-        shutil.rmtree(place)
+        broken += at_the_end(child, job, place, expected, log)
     note = f"exit code {CODES[name]} within {slowest:.1f} s; {whole} runs, each with the bytes of an undisturbed one"
     yield Row(name, job.name, stops, len(broken), note if not broken else f"of {whole} runs: {broken[0]}")
 
