@@ -35,6 +35,7 @@ def load_teachers(values: Values, student: Enhancer, dataset: Dataset, settings:
     Raises:
         ValueError: teachers that do not fit the student or the data, and terms that cannot be used.
     """
+    _check_cache(values, settings)
     teachers = [_load(values, name, section, student, dataset) for name, section in _runs(values).items()]
     check_coverage(teachers, settings.snr_db)
     n_items = settings.batch_size // Processes().world
@@ -70,16 +71,11 @@ def cache_claims(teachers: list[Teacher], reader: SceneReader, settings: FitSett
     """What the caches of teachers are to hold of the training items; nothing is written yet.
 
     Raises:
-        ValueError: a cache of another teacher, dataset or precision; too little space; no ``fit.draws``.
+        ValueError: a cache of another teacher, dataset or precision; too little space.
     """
     cached = [(teacher, teacher.source) for teacher in teachers if isinstance(teacher.source, CachedViews)]
     if not cached:
         return []
-    if settings.draws is None:
-        raise ConfigError(
-            "fit.draws: expected a number with distill.cache, got none: where every epoch has new crops and SNRs "
-            "nothing is read twice; fit.draws=1 keeps one of each scene"
-        )
     data, crops, claims = sha256_of(reader.dataset.folder / "dataset.json"), reader.crops(), []
     for teacher, source in cached:
         origin = Origin(teacher.fingerprint, data, f"{precision_name(settings)}, {Processes().device.type}")
@@ -88,6 +84,14 @@ def cache_claims(teachers: list[Teacher], reader: SceneReader, settings: FitSett
         claims.append(CacheClaim(source.cache, origin, source.missing_bytes(teacher.wanted(), n_samples)))
     check_free_space(cached[0][1].cache.folder, sum(claim.missing_bytes for claim in claims))
     return claims
+
+
+def _check_cache(values: Values, settings: FitSettings) -> None:
+    if values["distill"]["cache"] is not None and settings.draws is None:
+        raise ConfigError(
+            "fit.draws: expected a number with distill.cache, got none: where every epoch has new crops and SNRs "
+            "nothing is read twice; fit.draws=1 keeps one of each scene"
+        )
 
 
 def _runs(values: Values) -> dict[str, Values]:

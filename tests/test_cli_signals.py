@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from arrayse.training.settings import StoppedBySignal
+from arrayse.training.stop import StoppedBySignal
 from tests.test_cli import arrayse
 from tests.test_end_to_end import SIMULATE
 

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import textwrap
+from pathlib import Path
 
 import pytest
 
-from arrayse.cli.about import VERBS
+from arrayse.cli.settings import VERBS
 from arrayse.config import ConfigError, read_config
 from arrayse.config.keys import NEEDED, Key, list_keys
 from arrayse.models import NETS
@@ -105,7 +106,30 @@ def test_what_is_listed_can_be_told() -> None:
 
 
 def test_the_verbs_of_the_help_are_known() -> None:
-    assert set(VERBS) <= set(SCHEMAS)
+    assert {verb.replace(" ", "_") for verb in VERBS} <= set(SCHEMAS)
+
+
+def test_verbs_are_told_as_they_are_written(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert arrayse(monkeypatch, "keys", "stream", "live") == 0
+    assert "gain_db=0.0" in capsys.readouterr().out
+    assert arrayse(monkeypatch, "keys", "distil") == 2
+    told = capsys.readouterr().err
+    assert "array show" in told
+    assert told.endswith("got distil: did you mean distill?\n")
+
+
+def test_a_configuration_is_shown_as_a_run_would_have_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    told = ["student", "lin_one_step", "model.freq_hidden=7", "teacher=t"]
+    assert arrayse(monkeypatch, "config", "distill", *told) == 0
+    (tmp_path / "mine.yaml").write_text(capsys.readouterr().out, encoding="utf-8")
+    shown = read_config("distill", [str(tmp_path / "mine.yaml")])
+    assert shown == {**read_config("distill", [*told, "data=d", "out=o"]), "data": NEEDED, "out": NEEDED}
+    assert arrayse(monkeypatch, "config", "distill") == 2
+    assert "model: expected" in capsys.readouterr().err
 
 
 def test_lines_are_no_longer_than_the_terminal(

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from arrayse.training.settings import StoppedBySignal
+from arrayse.training.stop import StoppedBySignal
 from tests.tiny import batch, distillation, enhancer
 from tests.tiny_runs import distil, saved, values_of
 

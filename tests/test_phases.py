@@ -100,12 +100,13 @@ def test_a_term_of_no_weight_is_not_there(tiny_dataset: Path, teachers: list[Pat
 
 def test_teachers_are_live_unless_there_is_a_cache(tiny_dataset: Path, teachers: list[Path]) -> None:
     assert isinstance(plan(tiny_dataset, teachers, "lin_one_step").teachers[0].source, LiveViews)
-    source = plan(tiny_dataset, teachers, "lin_one_step", "distill.cache=c").teachers[0].source
+    cached = ["distill.cache=c", "fit.draws=1"]
+    source = plan(tiny_dataset, teachers, "lin_one_step", *cached).teachers[0].source
     assert isinstance(source, CachedViews)
     assert source.cache.folder == Path("c")
     several = f"teachers={{a: {{run: {teachers[0]}}}, b: {{run: {teachers[1]}}}}}"
-    cached = plan(tiny_dataset, teachers, "lin_one_step", "distill.cache=c", several).teachers
-    folders = [teacher.source.cache.folder for teacher in cached if isinstance(teacher.source, CachedViews)]
+    both = plan(tiny_dataset, teachers, "lin_one_step", *cached, several).teachers
+    folders = [teacher.source.cache.folder for teacher in both if isinstance(teacher.source, CachedViews)]
     assert folders == [Path("c/a"), Path("c/b")]
 
 

@@ -20,7 +20,8 @@ from arrayse.data import Item
 from arrayse.files import read_json_lines
 from arrayse.objectives import Batch, Objective
 from arrayse.training.loop import fit
-from arrayse.training.settings import FitSettings, Phase, StoppedBySignal
+from arrayse.training.settings import FitSettings, Phase
+from arrayse.training.stop import StoppedBySignal
 
 # --- a toy: scenes are single numbers, the student is one weight, the loss is their product
 

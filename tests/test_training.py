@@ -11,7 +11,9 @@ from typing import Any
 import pytest
 
 from arrayse.objectives import Objective
-from arrayse.training.settings import FitSettings, Phase, SignalFlag, State, StoppedBySignal, learning_rate
+from arrayse.training.settings import FitSettings, Phase
+from arrayse.training.state import State, learning_rate
+from arrayse.training.stop import SignalFlag, StoppedBySignal
 from tests.tiny import enhancer
 
 PHASE = Phase("p", Objective(enhancer(), enhancer()), epochs=4)

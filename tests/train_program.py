@@ -21,7 +21,8 @@ from arrayse.manifest import SceneEntry
 from arrayse.mixture import open_dataset
 from arrayse.objectives import Supervised
 from arrayse.training.loop import fit
-from arrayse.training.settings import FitSettings, Phase, StoppedBySignal
+from arrayse.training.settings import FitSettings, Phase
+from arrayse.training.stop import StoppedBySignal
 from tests.tiny import distillation, enhancer
 
 FILES = ("model.safetensors", "training.safetensors", "metrics.jsonl")

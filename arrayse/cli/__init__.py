@@ -17,7 +17,7 @@ from arrayse.cli.common import app, console, console_of_errors
 from arrayse.doctor import installable
 
 # isort: split
-from arrayse.cli import data, nets, results, sweep, device, stream, export, about  # noqa: F401, I001  # in the order of --help
+from arrayse.cli import data, nets, results, sweep, device, stream, export, settings, about  # noqa: F401, I001  # in the order of --help
 
 INTERRUPTED, TERMINATED = 128 + signal.SIGINT, 128 + signal.SIGTERM
 
@@ -31,7 +31,8 @@ def top(
     `arrayse quickstart` shows the whole path in a few minutes on synthetic speech. With your own array and sound it is
     `array show`, `simulate`, `train`, `distill`, `evaluate`, `report`, `enhance`.
 
-    Each explains itself with `--help`; `arrayse keys train` lists all that it can be told.
+    Each explains itself with `--help`; `arrayse keys train` lists all that it can be told, and `arrayse config train
+    teacher` what a named config tells it.
     """
     if version:
         console.print(__version__)

@@ -1,8 +1,7 @@
-"""Commands about arrayse itself: quickstart, keys, doctor."""
+"""Commands about arrayse itself: quickstart, doctor, benchmark."""
 
 from __future__ import annotations
 
-import textwrap
 from pathlib import Path
 from typing import Annotated
 
@@ -10,15 +9,6 @@ import typer
 from rich.markup import escape
 
 from arrayse.cli.common import app, console
-
-LONGEST_KEY = 44
-"""Characters of a key and its default in front of what it may be; longer ones stand out."""
-
-INDENT = "    "
-"""In front of what a key means."""
-
-VERBS = ("simulate", "train", "distill", "evaluate", "sweep", "profile", "export", "stream", "stream_live")
-"""Those with more than a few keys."""
 
 
 @app.command()
@@ -38,35 +28,6 @@ def quickstart(
 
     page = run_quickstart(Path(read_config("quickstart", arguments or [])["out"]), console)
     console.print(f"report: {escape(str(page))}  (open it in a browser)")
-
-
-@app.command()
-def keys(
-    verb: Annotated[str, typer.Argument(help=f"{', '.join(VERBS)}.")],
-) -> None:
-    """List every key that a verb can be told: its default, what it may be, what it means.
-
-    `arrayse keys train`
-
-    A key is told as it stands here: `fit.batch_size=8`; `…` has to be told. What holds spaces or brackets wants quotes
-    in a shell: `'mics=[0,1]'`. Arguments of a network or a loss follow the line that chooses it.
-    """
-    from arrayse.config.keys import list_keys
-    from arrayse.schema import SCHEMAS
-
-    if verb not in SCHEMAS:
-        raise ValueError(f"verb: expected one of {', '.join(SCHEMAS)}, got {verb}")
-    keys = list_keys(SCHEMAS[verb])
-    width, section = min(max(len(f"{key.key}={key.default}") for key in keys), LONGEST_KEY), ""
-    for key in keys:
-        before, section = section, key.key.rpartition(".")[0]
-        if key.chooses or section != before:
-            console.print()
-        told, kind = f"{key.key}={key.default}", f"  [dim]{escape(key.kind)}[/]" if key.kind else ""
-        told = told.ljust(width) if kind else told
-        console.print(f"[bold]{escape(told)}[/]{kind}", highlight=False, soft_wrap=True)
-        meaning = textwrap.fill(key.meaning, console.width, initial_indent=INDENT, subsequent_indent=INDENT)
-        console.print(meaning, markup=False, highlight=False, soft_wrap=True, end="\n" if meaning else "")
 
 
 @app.command()

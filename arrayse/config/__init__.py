@@ -12,6 +12,7 @@ from arrayse.config.read import (
     named_configs,
     read_config,
     read_yaml,
+    to_yaml,
     write_config,
 )
 
@@ -27,5 +28,6 @@ __all__ = [
     "read_array",
     "read_config",
     "read_yaml",
+    "to_yaml",
     "write_config",
 ]

@@ -26,6 +26,9 @@ from arrayse.schema.tree import takes_text
 ENDINGS = (".yaml", ".yml")
 """Of YAML files."""
 
+PLACES = ("out", "data", "init", "teacher", "distill.cache")
+"""Keys that tell where something lies, which may be moved."""
+
 
 class ConfigError(ValueError):
     """One or more things wrong with a configuration, a line each."""
@@ -97,12 +100,13 @@ def named_configs(group: str) -> dict[str, dict[str, Any]]:
     return {path.stem: read_yaml(path) for path in files}
 
 
-def read_config(group: str, arguments: list[str]) -> dict[str, Any]:
+def read_config(group: str, arguments: list[str], untold: str | None = None) -> dict[str, Any]:
     """Reads, merges (see :mod:`arrayse.config.merge`) and checks a configuration.
 
     Args:
         group: the verb, one of :data:`arrayse.schema.SCHEMAS`.
         arguments: config files or names, and overrides (see :func:`is_override`), in any order.
+        untold: stands for files and folders that have to be told and are not; None: they are asked for.
 
     Returns:
         Plain values with every default filled in.
@@ -120,7 +124,9 @@ def read_config(group: str, arguments: list[str]) -> dict[str, Any]:
         raise ConfigError("config: expected a few levels of sections, got far too many in one another") from None
     except ValueError as error:
         raise ConfigError(str(error)) from None
-    return check_values(SCHEMAS[group], {**merged, **texts})
+    fields = {} if untold is None else SCHEMAS[group].model_fields
+    places = {key: untold for key, field in fields.items() if field.is_required() and takes_text(SCHEMAS[group], key)}
+    return check_values(SCHEMAS[group], {**places, **merged, **texts})
 
 
 def is_override(argument: str) -> bool:
@@ -188,7 +194,7 @@ def check_same(path: Path, values: dict[str, Any], but: tuple[str, ...] = ()) ->
 
 def _agree(key: str, before: Any, now: Any) -> bool:
     """Whether two values of a key mean the same run: where something lies does not count, whether there is one does."""
-    place = key in ("out", "data", "teacher", "distill.cache") or (key.startswith("teachers.") and key.endswith(".run"))
+    place = key in PLACES or (key.startswith("teachers.") and key.endswith(".run"))
     return (before is None) == (now is None) if place else bool(before == now)
 
 
@@ -202,7 +208,12 @@ def flatten(values: dict[str, Any], prefix: str = "") -> dict[str, Any]:
 
 def write_config(path: Path, values: dict[str, Any]) -> None:
     """Writes resolved values as YAML."""
-    write_text(path, OmegaConf.to_yaml(OmegaConf.create(values)))
+    write_text(path, to_yaml(values))
+
+
+def to_yaml(values: dict[str, Any]) -> str:
+    """Resolved values as they stand in the config of a run."""
+    return OmegaConf.to_yaml(OmegaConf.create(values))
 
 
 def read_yaml(path: Path) -> dict[str, Any]:

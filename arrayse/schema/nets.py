@@ -44,6 +44,7 @@ class TrainConfig(Strict):
         data: folder of the dataset, which ``arrayse simulate`` made.
         fresh: scenes of an epoch that are simulated when they are needed, new ones in every epoch; 0: the stored ones.
         out: folder of the run.
+        init: run folder whose best weights the training begins with, of the same network; None: random ones.
         model: the network.
         stft: transform, of the loss too.
         features: what a network of spectra is given.
@@ -61,6 +62,7 @@ class TrainConfig(Strict):
     data: Place
     fresh: Count = 0
     out: Place
+    init: Place | None = None
     model: Net
     stft: Annotated[schema_of(Stft), builds(Stft)] = Field(default_factory=lambda: schema_of(Stft)())
     features: schema_of(Features, ("frame_rate",)) = Field(

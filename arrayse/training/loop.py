@@ -25,7 +25,9 @@ from arrayse.data import SceneReader, Share, batch_entries, epoch_batches, valid
 from arrayse.files import append_json_lines, read_json_lines, remove_leftovers, write_json_lines
 from arrayse.objectives import Batch, Supervised
 from arrayse.training.processes import Processes, has_bfloat16
-from arrayse.training.settings import REFUSED, FitSettings, Phase, SignalFlag, State, StoppedBySignal, learning_rate
+from arrayse.training.settings import FitSettings, Phase
+from arrayse.training.state import REFUSED, State, learning_rate
+from arrayse.training.stop import SignalFlag, StoppedBySignal
 from arrayse.training.tracking import summary_writer, write_tensorboard
 
 MAX_BAD_STEPS = 3

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import torch
 
-from arrayse.checkpoint import is_finished, save_description
+from arrayse.checkpoint import is_finished, read_training_state, save_description
 from arrayse.config import ConfigError, check_same, write_config
 from arrayse.config.places import placed, placed_in_network
 from arrayse.data import SceneReader
@@ -24,7 +24,9 @@ from arrayse.teachers import cache_claims
 from arrayse.training.loop import ProgressCallback, check_fit, fit, precision_name
 from arrayse.training.ranks import is_first_process
 from arrayse.training.settings import FitSettings
+from arrayse.training.state import State
 from arrayse.verbs.common import CONFIG, Values, open_data
+from arrayse.verbs.initial import begin_with
 from simulate.description import open_world
 
 
@@ -38,9 +40,11 @@ def run_train(values: Values, progress: ProgressCallback, say: Callable[[str], N
     settings = FitSettings(**values["fit"])
     torch.manual_seed(values["seed"])
     student = build_network(values, dataset.geometry, dataset.sample_rate)
+    description = describe(values, dataset.geometry, dataset.sample_rate)
+    initial = None if values["init"] is None else begin_with(Path(values["init"]), student, description)
+    readers = build_readers(values, dataset, settings)
     distils = "distill" in values
     plan = distillation_plan(values, student, dataset, settings) if distils else supervised_plan(values, student)
-    readers = build_readers(values, dataset, settings)
     _check_fit(plan, readers, settings, values)
     claims = cache_claims(plan.teachers, readers[0], settings) if is_first_process() and not is_finished(run) else []
     about = {
@@ -50,17 +54,18 @@ def run_train(values: Values, progress: ProgressCallback, say: Callable[[str], N
         "objectives": plan.equations(),
         "data": sha256_of(dataset.folder / "dataset.json"),
         "teachers": {teacher.name: teacher.fingerprint for teacher in plan.teachers},
+        "init": initial,
     }
     with alone_in(run) if is_first_process() else nullcontext():
         if is_first_process():
             _claim(run, values, about)
             for claim in claims:
                 claim.write()
-            save_description(run, describe(values, dataset.geometry, dataset.sample_rate))
+            save_description(run, description)
             if not is_finished(run):
                 write_about(run / ABOUT, about)
-        if is_finished(run):
-            say(f"{run}: training is finished, nothing is left to do")
+        if before := whereabouts(run):
+            say(f"{run}: {before}")
         network = f"{'student' if distils else 'network'}: {values['model']['name']}, {student.describe()}"
         for line in [*plan.equations(), *plan.notes(), *map(str, claims), network]:
             say(line)
@@ -150,6 +155,17 @@ def describe(values: Values, geometry: ArrayGeometry, sample_rate: int) -> Value
     }
 
 
+def whereabouts(run: Path) -> str:
+    """What is told of a training that is not new; nothing where it is."""
+    stored = read_training_state(run)
+    if stored is None:
+        return ""
+    state = State.restore(stored)
+    if state.finished:
+        return "training is finished, nothing is left to do"
+    return f"the training goes on after {state.total_epochs} epochs and {state.step} steps"
+
+
 def _claim(run: Path, values: Values, about: Values) -> None:
     """Writes the resolved config, or checks that the run there was begun with the same one, data and teacher.
 
@@ -159,7 +175,7 @@ def _claim(run: Path, values: Values, about: Values) -> None:
     if path.is_file():
         check_same(path, values, but=("fit.precision",))
         begun = read_json(run / ABOUT, "run") if (run / ABOUT).is_file() else about
-        for what in ("data", "teachers"):
+        for what in ("data", "teachers", "init"):
             if begun.get(what, about[what]) != about[what]:
                 raise ConfigError(
                     f"{what}: expected the one that {run} was begun with, got another: choose another out="
