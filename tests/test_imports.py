@@ -13,7 +13,19 @@ import pytest
 ROOT = Path(__file__).parents[1]
 
 LAYERS = {
-    0: ("geometry", "files", "audio", "converter", "manifest", "mixture", "cluster", "parallel", "provenance", "sizes"),
+    0: (
+        "geometry",
+        "files",
+        "audio",
+        "converter",
+        "manifest",
+        "mixture",
+        "cluster",
+        "parallel",
+        "provenance",
+        "sizes",
+        "installed",
+    ),
     1: ("taps",),
     2: ("frontend", "losses", "metrics", "statistics", "objectives"),
     3: ("models", "kd"),

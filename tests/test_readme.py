@@ -6,25 +6,21 @@ import os
 import re
 import subprocess
 import sys
+import tomllib
 from pathlib import Path
 
 import pytest
 
+from arrayse.checkpoint import load_enhancer
 from arrayse.manifest import SceneEntry
 from arrayse.mixture import open_dataset
+from tests.test_installed import install
 from tests.tiny_runs import saved
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md")), *sorted(ROOT.glob("experiments/*/README.md"))]
-
-REGISTER = """
-from arrayse.{where} import {table}
-{table}["{name}"] = {made}
-from arrayse.cli import main
-main()
-"""
-"""What the README asks for: the class in the table, then the command line as it is."""
+MAIN = "from arrayse.cli import main; main()"
 
 
 def example(having: str, page: str = README) -> str:
@@ -33,39 +29,52 @@ def example(having: str, page: str = README) -> str:
     return str(found)
 
 
-def run_python(code: str, *arguments: str) -> str:
-    """Runs code in a process of its own, as tables of this one are not to change."""
-    environment = {**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}
+def run_python(code: str, *arguments: str, packages: Path | None = None) -> str:
+    """Runs code in a process of its own, with what is installed in a folder of packages."""
+    paths = [str(ROOT), *([] if packages is None else [str(packages)])]
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(paths), "OMP_NUM_THREADS": "1"}
     done = subprocess.run([sys.executable, "-c", code, *arguments], capture_output=True, text=True, env=environment)
     assert done.returncode == 0, done.stdout + done.stderr
     return done.stdout
+
+
+@pytest.fixture
+def packages(tmp_path: Path) -> Path:
+    """A folder as ``pip install`` leaves it of the package of the README."""
+    (table,) = re.findall(r"```toml\n(.*?)```", README, re.DOTALL)
+    project = tomllib.loads(table)["project"]
+    assert all(is_short(example(having)) for having in ("class Pointwise", "class MaskL2"))
+    return install(
+        tmp_path / "packages",
+        project["name"],
+        "\n".join(example(having) for having in ("class Pointwise", "class MaskL2")),
+        project["entry-points"],
+    )
 
 
 def is_short(code: str) -> bool:
     return len([line for line in code.splitlines() if line.strip()]) <= 15
 
 
-def test_the_network_of_the_readme_trains_and_loads(tiny_dataset: Path, tmp_path: Path) -> None:
-    code = example("class Pointwise")
-    assert is_short(code)
-    register = REGISTER.format(where="models", table="NETS", name="pointwise", made="Pointwise")
+def test_the_network_of_the_readme_trains_and_loads(packages: Path, tiny_dataset: Path, tmp_path: Path) -> None:
     common = ["epochs=1", "fit.batch_size=2", "fit.seconds=0.2", f"data={tiny_dataset}", f"out={tmp_path / 'run'}"]
-    out = run_python(code + register, "train", "student", "model={name: pointwise, hidden: 4}", *common)
+    out = run_python(MAIN, "train", "student", "model={name: pointwise, hidden: 4}", *common, packages=packages)
     assert "pointwise" in (tmp_path / "run" / "model.json").read_text()
     assert "run:" in out
-    assert (tmp_path / "run" / "model.safetensors").is_file()
+    with pytest.raises(ValueError, match="got pointwise: a network of another package wants that package installed"):
+        load_enhancer(tmp_path / "run")  # here it is not installed
+    profiled = run_python(MAIN, "profile", str(tmp_path / "run"), "rtf=false", packages=packages)
+    assert "Latency: algorithmic" in profiled
 
 
-def test_the_loss_of_the_readme_teaches(tiny_dataset: Path, tmp_path: Path) -> None:
-    code = example("class MaskL2")
-    assert is_short(code)
+def test_the_loss_of_the_readme_teaches(packages: Path, tiny_dataset: Path, tmp_path: Path) -> None:
     teacher = saved("ft_jnf", tmp_path / "teacher")
-    register = REGISTER.format(where="kd.methods", table="METHODS", name="mask_l2", made="MaskL2")
     common = ["epochs=1", "fit.batch_size=2", "fit.seconds=0.2", f"data={tiny_dataset}", f"out={tmp_path / 'run'}"]
     term = ["distill={terms: {kd: {weight: 0.5, loss: {name: mask_l2}}}}", f"teacher={teacher}"]
     sizes = ["stft={n_fft: 64, win_length: 48, hop_length: 16}", "model.freq_hidden=4", "model.time_hidden=4"]
-    run_python(code + register, "distill", "student", *sizes, *term, *common)
+    run_python(MAIN, "distill", "student", *sizes, *term, *common, packages=packages)
     assert '"kd"' in (tmp_path / "run" / "metrics.jsonl").read_text()
+    assert "mean(M_S − M_T)²" in run_python(MAIN, "distill", "--list", packages=packages)
 
 
 def test_the_python_of_the_formats_page_reads_a_dataset(tiny_dataset: Path) -> None:

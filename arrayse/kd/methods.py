@@ -1,9 +1,10 @@
-"""The fixed table of distillation losses."""
+"""The table of distillation losses."""
 
 from __future__ import annotations
 
 from typing import Any
 
+from arrayse.installed import with_installed
 from arrayse.kd.base import DistillationLoss, Pair
 from arrayse.kd.clskd import Clskd
 from arrayse.kd.dfkd import Dfkd
@@ -20,22 +21,27 @@ from arrayse.kd.mask import Mask
 from arrayse.kd.similarity_preserving import SimilarityPreserving
 from arrayse.kd.subband import SubBand
 
-METHODS: dict[str, type[DistillationLoss]] = {
-    "mask": Mask,
-    "lin": Lin,
-    "lstm1": Lstm1,
-    "lstm2": Lstm2,
-    "fused": Fused,
-    "gram": Gram,
-    "similarity_preserving": SimilarityPreserving,
-    "clskd": Clskd,
-    "feature_regression": FeatureRegression,
-    "magnitude": Magnitude,
-    "subband": SubBand,
-    "dfkd": Dfkd,
-    "dispatch": Dispatch,
-    "i2s_tfckd": I2sTfckd,
-}
+METHODS: dict[str, type[DistillationLoss]] = with_installed(
+    {
+        "mask": Mask,
+        "lin": Lin,
+        "lstm1": Lstm1,
+        "lstm2": Lstm2,
+        "fused": Fused,
+        "gram": Gram,
+        "similarity_preserving": SimilarityPreserving,
+        "clskd": Clskd,
+        "feature_regression": FeatureRegression,
+        "magnitude": Magnitude,
+        "subband": SubBand,
+        "dfkd": Dfkd,
+        "dispatch": Dispatch,
+        "i2s_tfckd": I2sTfckd,
+    },
+    "arrayse.losses",
+    DistillationLoss,
+)
+"""The table of distillation losses, and those of installed packages: nothing else can be named in a config."""
 
 SYMBOLS: dict[str, str] = {
     "S": "of the student; alone: the spectrum of its estimate",

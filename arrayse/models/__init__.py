@@ -5,9 +5,12 @@ from __future__ import annotations
 import inspect
 from typing import Any
 
+from torch import nn
+
 from arrayse.frontend.features import Features
 from arrayse.frontend.stft import Stft
 from arrayse.geometry import ArrayGeometry, check_mics
+from arrayse.installed import with_installed
 from arrayse.models.conv_tasnet import ConvTasNet
 from arrayse.models.dccrn import DCCRN
 from arrayse.models.dpdcrn import DPDCRN
@@ -21,16 +24,20 @@ from arrayse.models.time_domain import TimeDomainEnhancer
 
 __all__ = ["GIVEN", "NETS", "Enhanced", "Enhancer", "SpectralEnhancer", "TimeDomainEnhancer", "build_enhancer"]
 
-NETS: dict[str, Any] = {
-    "ft_jnf": FTJNF,
-    "dccrn": DCCRN,
-    "conv_tasnet": ConvTasNet,
-    "dptnet": DPTNet,
-    "dpdcrn": DPDCRN,
-    "subband": SubBandLSTM,
-    "fullband": FullBandLSTM,
-}
-"""The fixed table of networks: nothing else can be named in a config or a checkpoint."""
+NETS: dict[str, Any] = with_installed(
+    {
+        "ft_jnf": FTJNF,
+        "dccrn": DCCRN,
+        "conv_tasnet": ConvTasNet,
+        "dptnet": DPTNet,
+        "dpdcrn": DPDCRN,
+        "subband": SubBandLSTM,
+        "fullband": FullBandLSTM,
+    },
+    "arrayse.networks",
+    nn.Module,
+)
+"""The table of networks, and those of installed packages: nothing else can be named in a config or a checkpoint."""
 
 GIVEN = ("n_mics", "n_freqs", "ref_channel", "sample_rate")
 """Arguments of networks that follow from the rest of an enhancer; a network has those that it needs."""
@@ -72,7 +79,8 @@ def build_enhancer(
     arguments = dict(net)
     name = arguments.pop("name", None)
     if name not in NETS:
-        raise ValueError(f"model name: expected one of {', '.join(NETS)}, got {name}")
+        hint = "a network of another package wants that package installed"
+        raise ValueError(f"model name: expected one of {', '.join(NETS)}, got {name}: {hint}")
     known = dict(zip(GIVEN, (len(mics), transform.n_freqs, mics.index(ref_mic), sample_rate), strict=True))
     wanted = inspect.signature(NETS[name]).parameters
     network = NETS[name](**{key: value for key, value in known.items() if key in wanted}, **arguments)
