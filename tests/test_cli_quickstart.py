@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from rich.console import Console
 
-from arrayse import quickstart
+from arrayse.verbs import quickstart
 
 
 def test_taps_are_no_markup(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

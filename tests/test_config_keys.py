@@ -172,5 +172,8 @@ def test_docstrings_are_read_with_what_they_extend_and_without_marks() -> None:
     assert summary_of(Child) == "Another one, in two lines."
     Base.__doc__ = textwrap.dedent(Base.__doc__ or "")
     assert told_of_arguments(Base)["b"] == "the second: of two."
+    Child.__doc__ = "Args:\n    b: otherwise."
+    assert summary_of(Child) == ""
     Child.__doc__ = None
+    assert summary_of(Child) == ""
     assert told_of_arguments(Child)["b"] == "the second: of two."

@@ -32,8 +32,8 @@ LAYERS = {
     4: (*("data", "checkpoint", "stream", "export", "training", "profile", "evaluation", "report"),),
     5: (
         *("sweep", "schema", "config", "fresh", "teachers", "phases"),
-        *("preview", "verbs"),
-        *("patches", "benchmark", "ui", "quickstart", "doctor", "cli", "__main__"),
+        *("preview", "ui", "verbs"),
+        *("benchmark", "doctor", "cli", "__main__"),
     ),
 }
 LAYER = {name: layer for layer, names in LAYERS.items() for name in names}

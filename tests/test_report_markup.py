@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import itertools
 import re
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -93,6 +92,6 @@ def test_drawings_take_the_letters_of_the_page(pages: dict[str, str]) -> None:
 def test_folders_of_styles_and_scripts_hold_nothing_that_no_page_has() -> None:
     told = (FOLDER / "build.py").read_text() + (FOLDER / "preview.py").read_text()
     assert all(f'"{path.name}"' in told for path in [*FOLDER.glob("*.css"), *FOLDER.glob("*.js")])
-    python = "".join(path.read_text() for path in [*FOLDER.glob("*.py"), Path(FOLDER.parent / "patches.py")])
+    python = "".join(path.read_text() for path in [*FOLDER.glob("*.py"), FOLDER.parent / "verbs" / "patches.py"])
     for path in FOLDER.glob("*.html"):
         assert f'"{path.name}"' in python + MARKUP, path.name

@@ -24,7 +24,7 @@ def quickstart(
     `report.html` into the folder. Started again, it goes on where it stopped.
     """
     from arrayse.config import read_config
-    from arrayse.quickstart import quickstart as run_quickstart
+    from arrayse.verbs.quickstart import quickstart as run_quickstart
 
     page = run_quickstart(Path(read_config("quickstart", arguments or [])["out"]), console)
     console.print(f"report: {escape(str(page))}  (open it in a browser)")

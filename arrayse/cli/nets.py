@@ -108,7 +108,7 @@ def patches(
     where they were.
     """
     from arrayse.config import read_config
-    from arrayse.patches import draw_patches
+    from arrayse.verbs.patches import draw_patches
     from arrayse.ui import count_bar
 
     values = read_config("patches", overrides or [])

@@ -18,8 +18,9 @@ def told_of_arguments(target: Any) -> dict[str, str]:
 
 
 def summary_of(target: Any) -> str:
-    """The first paragraph of a docstring, in one line."""
-    return _plain(inspect.cleandoc(target.__doc__ or "").split("\n\n")[0])
+    """The first paragraph of a docstring, in one line; nothing where there is none."""
+    first = inspect.cleandoc(target.__doc__ or "").split("\n\n")[0]
+    return "" if first.startswith(SECTIONS) else _plain(first)
 
 
 def documentation_of(target: Any) -> str:
