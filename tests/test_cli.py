@@ -215,7 +215,7 @@ def test_verify_tells_names_and_mends(
     verify = ["verify", str(data), "workers=1"]
     assert arrayse(monkeypatch, *verify) == 0
     told = capsys.readouterr().out
-    assert "10 scenes in order" in told
+    assert "10 of 10 scenes are there and right" in told
     assert re.search(r"^SNR \(dB\): -?[\d.]+ to [\d.]+, mean -?[\d.]+$", told, re.MULTILINE)
     assert re.search(rf"^ok +{data}$", told, re.MULTILINE)
     (data / "valid" / "shard-00000" / "valid-000001.wav").write_bytes(b"RIFF")
@@ -225,13 +225,13 @@ def test_verify_tells_names_and_mends(
     assert "bad  test/shard-00000: expected a shard folder, got none" in told
     assert "1 of them are shards that are not there: if it was interrupted, the same simulate command goes on" in told
     assert "bad  valid/shard-00000: expected valid-000001.wav with SHA-256" in told
-    assert "7 scenes in order" in told
+    assert "7 of 10 scenes are there and right" in told
     assert "2 problems: --repair makes these shards again" in told
     assert hashes(data) != before
     assert arrayse(monkeypatch, *verify, "--repair") == 0
     told = capsys.readouterr().out
     assert "made again: test/shard-00000: expected a shard folder, got none" in told
-    assert "10 scenes in order" in told
+    assert "10 of 10 scenes are there and right" in told
     assert hashes(data) == before
     (data / "test" / "shard-00009").mkdir()
     assert arrayse(monkeypatch, *verify, "--repair") == 1

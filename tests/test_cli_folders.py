@@ -116,3 +116,25 @@ def test_a_single_process_is_the_first_one_whatever_its_environment_says(
     assert "supervised" in capsys.readouterr().out
     assert (tmp_path / "run" / "model.safetensors").is_file()
     fails(monkeypatch, capsys, "error ", *train, "seed=3")
+
+
+def test_a_named_array_tells_of_the_file_of_its_name_that_lies_here(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("arrayse.report.array_figure.draw_array", lambda *_: None)
+    Path("glasses.yaml").write_text("positions: [[0, 0.05, 0], [0, -0.05, 0]]\nref_mic: 0\n")
+    Path("own").write_text(Path("glasses.yaml").read_text())
+    hint = "the file glasses.yaml that lies here is drawn by arrayse array show ./glasses.yaml"
+    for name, n_mics, hints in (
+        ("glasses", 5, 1),
+        ("./glasses", 2, 0),
+        ("glasses.yaml", 2, 0),
+        ("own", 2, 0),
+        ("phone3", 3, 0),
+    ):
+        assert arrayse(monkeypatch, "array", "show", name) == 0
+        told = capsys.readouterr().out
+        assert (f": {n_mics} microphones" in told, told.count(hint)) == (True, hints), name
+    wanted = "expected a YAML file with positions and ref_mic, or a named array, got my_own: "
+    fails(monkeypatch, capsys, wanted, "array", "show", "my_own")

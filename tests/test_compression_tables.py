@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from arrayse.config import read_array, read_config
+from arrayse.evaluation.baselines import BEAMFORMERS
 from arrayse.files import write_json, write_json_lines
 from arrayse.models import build_enhancer
 from arrayse.profile.cost import Cost
@@ -38,14 +39,14 @@ def runs(compression: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> P
     for place, scene in enumerate(SCENES):
         for snr_db in SNRS:
             score = 1.5 + 0.3 * place + 0.04 * snr_db
-            for name, gain in {"noisy": -0.4, "base": 0.0, "folded": 0.1}.items():
+            for name, gain in {"noisy": -0.4, "base": 0.0, "folded": 0.1, **dict.fromkeys(BEAMFORMERS, 0.2)}.items():
                 rows["float"].append({"system": name, "scene": scene, "snr_db": snr_db, "pesq_wb": score + gain})
                 row = {"system": f"{name} int8", "scene": scene, "snr_db": snr_db, "pesq_wb": score + gain - 0.02}
                 rows["int8"].append(row)
     summary = {"metrics": ["pesq_wb"], "snr_db": SNRS, "label": "synthetic speech", "split": "test"}
     write_json(tmp_path / "evaluation" / "summary.json", summary)
     write_json_lines(tmp_path / "evaluation" / "rows.jsonl", rows["float"])
-    write_json_lines(tmp_path / "rows_int8.jsonl", [row for row in rows["int8"] if "noisy" not in row["system"]])
+    write_json_lines(tmp_path / "rows_int8.jsonl", [row for row in rows["int8"] if row["system"].split()[0] in names])
     write_json(tmp_path / "speed.json", {name: {"torch": 0.1, "onnx": 0.05, "int8": 0.025} for name in names})
     for name in names:
         (tmp_path / name).mkdir()
@@ -68,13 +69,14 @@ def test_the_table_has_cost_speed_and_scores_in_both_forms(compression: Any, run
     assert [row[8].split()[0] for row in cells[4:]] == ["1.90", "1.88", "2.00", "1.98"]  # mean
     assert "synthetic speech, split test: n = 3 scenes" in page
     assert "median of 400 blocks" in page
+    assert page.count(r"| mwf\_estimated | – |") == 2
 
 
 def test_the_csv_has_a_line_for_each_network_metric_and_snr(compression: Any, runs: Path) -> None:
     compression.write_tables(runs, runs, 400)
     with (runs / "table.csv").open() as file:
         lines = list(csv.DictReader(file))
-    assert len(lines) == 5 * 3
+    assert len(lines) == (2 * 2 + 1 + len(BEAMFORMERS)) * 3
     assert {line["weights"] for line in lines} == {"", "float32", "int8"}
     (found,) = (
         line for line in lines if (line["network"], line["weights"], line["snr_db"]) == ("folded", "int8", "all")

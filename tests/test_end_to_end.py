@@ -40,7 +40,7 @@ def test_the_whole_path(tiny_corpus: Path, tmp_path: Path) -> None:
     dataset = open_dataset(data)
     assert [len(dataset.entries(split)) for split in ("train", "valid", "test")] == [8, 2, 2]
     problems, lines = run_verify(data, 1, False, quiet)
-    assert (problems, lines[0]) == ([], "12 scenes in order")
+    assert (problems, lines[0]) == ([], "12 of 12 scenes are there and right")
 
     common = [f"data={data}", *SMALL]
     teacher, student, taught = (tmp_path / name for name in ("teacher", "student", "taught"))

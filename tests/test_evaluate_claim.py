@@ -121,6 +121,28 @@ def test_complete_means_every_snr_once(wanted: Request, tmp_path: Path) -> None:
     assert (out / "rows.jsonl").read_text() == whole
 
 
+def test_what_is_kept_and_what_is_scored_is_told(wanted: Request, more: Request, tmp_path: Path) -> None:
+    """Two scenes at two SNRs."""
+    out, told = tmp_path / "out", list[str]()
+
+    def again(request: Request, n_lines: int | None = None) -> str:
+        if n_lines is not None:
+            lines = (out / "rows.jsonl").read_text().splitlines(keepends=True)
+            (out / "rows.jsonl").write_text("".join(lines[:n_lines]))
+        told.clear()
+        evaluate(request, out, 1, {}, tell=told.append)
+        return "\n".join(told)
+
+    assert again(wanted) == ""
+    assert again(wanted) == "all 8 scores of noisy, first were there: nothing to score"
+    assert again(more) == "kept: 8 scores of noisy, first; to score: noisy mic 3 (4), second (4)"
+    assert again(more) == "all 16 scores of noisy, noisy mic 3, first, second were there: nothing to score"
+    # ordered by scene, SNR and system: the second SNR of the second scene lacks the last two systems
+    told_now = "kept: 12 scores of noisy, noisy mic 3, first, second; to score: first (2), second (2)"
+    assert again(more, 14) == told_now
+    assert again(more, 0) == ""
+
+
 def systems(out: Path) -> Iterator[str]:
     return (row["system"] for row in read_json_lines(out / "rows.jsonl"))
 

@@ -2,23 +2,21 @@
 
 from __future__ import annotations
 
-import os
-import shutil
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from arrayse.doctor import BROWSERS, find_chromium
 from arrayse.report.build import build_report
 from tests.report_example import EVIL, GAIN, write_recordings, write_whole
 
 playwright = pytest.importorskip("playwright.sync_api", reason="needs playwright (extra dev)")
 
-NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable", "chrome")
-CHROMIUM = os.environ.get("ARRAYSE_CHROMIUM") or next(filter(None, map(shutil.which, NAMES)), None)
+CHROMIUM = find_chromium()
 
-pytestmark = pytest.mark.skipif(CHROMIUM is None, reason=f"needs {' or '.join(NAMES)}, or ARRAYSE_CHROMIUM")
+pytestmark = pytest.mark.skipif(CHROMIUM is None, reason=f"needs {' or '.join(BROWSERS)}, or ARRAYSE_CHROMIUM")
 
 WATCH = """
 window.starts = []; window.gains = [];

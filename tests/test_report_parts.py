@@ -65,7 +65,7 @@ def test_the_headline_gives_interval_latency_speed_and_p_values() -> None:
     first = headline(parse_results(whole_summary(), {EVIL: {"real_time_factor": 0.0834}}))
     assert first is not None
     assert first.best.name == EVIL
-    assert [(gain.kept, gain.kept_half_width) for gain in first.gains[:2]] == [(0.75, pytest.approx(0.12))] * 2
+    assert [(gain.kept, gain.kept_spread) for gain in first.gains[:2]] == [(0.75, "±12")] * 2
     assert first.gains[2].kept is None  # the teacher has no clear gain there
     assert "keeps 75 % of the teacher’s WB-PESQ gain and 75 % of its ESTOI gain" in first.sentence
     assert "latency is 32 ms; one thread of a CPU computes a second of audio in 0.083 s." in first.sentence

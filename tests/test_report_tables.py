@@ -13,12 +13,25 @@ from hypothesis import strategies as st
 from rich.console import Console
 
 from arrayse.report import markdown
+from arrayse.report.cells import Cell
 from arrayse.report.headline import headline
+from arrayse.report.latex import latex_table
 from arrayse.report.results import parse_results
 from arrayse.report.table import csv_table, markdown_table, print_table
 from arrayse.report.table_text import best_cells
-from arrayse.report.text import count, decibels, listing, number, percent, unbroken, with_spread
-from tests.report_example import EVIL, SIZES, cell_of, make_summary
+from arrayse.report.text import (
+    count,
+    decibels,
+    listing,
+    number,
+    percent,
+    percent_interval,
+    spread,
+    unbroken,
+    with_interval,
+    with_unit,
+)
+from tests.report_example import EVIL, SIZES, cell_of, make_summary, whole_summary
 
 BROKEN = ({"systems": 3}, {"snr_db": []}, {"metrics": []}, {"table": [{"system": "a"}]}, {"metrics": None})
 
@@ -78,7 +91,7 @@ def test_the_best_cells_are_among_students_and_ties_are_shared() -> None:
 def test_one_utterance_has_no_interval() -> None:
     summary = make_summary()
     cell_of(summary, "noisy", 0, "estoi")["n"] = 1
-    assert parse_results(summary).cell("noisy", 0, "estoi").half_width is None
+    assert parse_results(summary).cell("noisy", 0, "estoi").spread(3) == ""
 
 
 def test_csv_gives_every_number_back() -> None:
@@ -132,9 +145,13 @@ def test_no_column_is_cut_off_on_a_narrow_terminal() -> None:
     summary = json.loads(text.replace('"student', '"a_student_of_a_long_name'))
     buffer = io.StringIO()
     print_table(summary, Console(file=buffer, width=56))
-    heads = [line.split() for line in buffer.getvalue().splitlines() if line.count(" dB ") > 1]
-    assert len(heads) > 3
-    assert all(head[-2:] == ["5", "dB"] for head in heads)
+    text = buffer.getvalue()
+    assert "…" not in text
+    assert max(map(len, text.splitlines())) <= 56
+    parts = [line.split()[1:] for line in text.splitlines() if line.startswith((" WB-PESQ  ", " a_student"))]
+    shown = [word for words in parts for word in words]
+    assert [word for word in shown if word in ("−5", "0", "5")] == ["−5", "0", "5"]  # each column once, in its order
+    assert [word for word in shown if word in ("1.55", "1.60", "1.65")] == ["1.55", "1.60", "1.65"]
 
 
 def test_markdown_escapes_what_would_be_markup_in_a_cell() -> None:
@@ -156,15 +173,61 @@ def test_numbers_as_text() -> None:
     assert {value: count(value) for value in counts} == counts
     assert [number(value, 1) for value in (None, -0.04, -1.26, 2)] == ["–", "0.0", "−1.3", "2.0"]
     assert [number(value, 1, signed=True) for value in (0.01, 0.5, -0.5)] == ["0.0", "+0.5", "−0.5"]
-    assert [with_spread(*pair, 2) for pair in ((1.5, 0.25), (1.5, None), (None, 0.2))] == [
-        "1.50 ±0.25",
-        "1.50",
-        "–",
-    ]
     assert [percent(value) for value in (0.251, 0.0213, -0.5, 1.2)] == ["25 %", "2.1 %", "−50 %", "120 %"]
     assert [decibels(value) for value in (-5.0, 2.5)] == ["−5", "2.5"]
     assert [listing(["a"]), listing(["a", "b", "c"])] == ["a", "a, b and c"]
     assert unbroken("25 % of 3 G MACs in 5 Girls") == "25\xa0% of 3\xa0G MACs in 5 Girls"
+
+
+def cell(mean: float | None, low: float | None, high: float | None) -> Cell:
+    return Cell(mean, low, high, 60, 0)
+
+
+def test_only_intervals_of_nearly_equal_sides_are_written_with_plus_minus() -> None:
+    even, uneven, alone = cell(1.5, 1.25, 1.75), cell(0.02, -0.01, 0.07), cell(1.5, None, None)
+    assert [with_interval(each, 2) for each in (even, uneven, alone)] == ["1.50 ±0.25", "0.02 (−0.01 to 0.07)", "1.50"]
+    assert with_interval(cell(0.02, -0.01, 0.059), 2) == "0.02 ±0.03"  # sides of 0.03 and 0.039
+    assert with_interval(uneven, 1) == "0.0 ±0.0"  # what the digits do not show is no difference
+    assert with_interval(uneven, 2, signed=True) == "+0.02 (−0.01 to 0.07)"
+    assert [with_interval(each, 2) for each in (None, cell(None, None, None))] == ["–", "–"]
+    assert [with_unit(each, "si_sdr") for each in (cell(1.0, 0.5, 1.5), cell(1.0, 0.5, 2.0), alone)] == [
+        "+1.0 ±0.5 dB",
+        "+1.0 (0.5 to 2.0) dB",
+        "+1.5 dB",
+    ]
+    shares = (cell(0.5, 0.4, 0.6), cell(0.5, 0.4, 0.9), cell(0.5, None, None), None, cell(None, None, None))
+    assert [percent_interval(each) for each in shares] == ["50 ±10 %", "50 (40 to 90) %", "50 %", "–", "–"]
+
+
+@given(*3 * [st.floats(-30, 30)], st.integers(0, 3))
+def test_what_is_written_of_an_interval_gives_its_ends_back(a: float, b: float, c: float, digits: int) -> None:
+    low, mean, high = sorted((a, b, c))
+    text, unit = spread(cell(mean, low, high), digits).replace("−", "-"), 10.0**-digits
+    if text.startswith("±"):
+        ends = mean - float(text[1:]), mean + float(text[1:])
+    else:
+        first, last = text.strip("()").split(" to ")
+        ends = float(first), float(last)
+    assert ends == pytest.approx((low, high), abs=1.001 * unit)
+
+
+@pytest.mark.parametrize("made", [markdown_table, latex_table, "terminal"])
+def test_every_table_writes_uneven_intervals_out(made: Any) -> None:
+    summary = whole_summary(names=("noisy", "teacher", "student"))
+    cell_of(summary, "student", 0, "estoi")["high"] += 0.05
+    for part in ("differences", "gain_kept"):
+        for row in summary[part]:
+            row["high"] = None if row["mean"] is None else row["high"] + 0.05
+    if made == "terminal":
+        print_table(summary, Console(file=(buffer := io.StringIO()), width=200))
+        text = buffer.getvalue()
+    else:
+        text = made(summary).replace(r"\ (", " (").replace(r"\mbox{ to }", " to ")
+    assert "0.500 (0.400 to 0.650)" in text
+    assert "50 (38 to 67)" in text
+    if made != latex_table:
+        assert "+0.100 (0.000 to 0.250)" in text
+    assert "95 % interval" in text
 
 
 def test_the_mean_over_snr_needs_every_snr() -> None:

@@ -1,16 +1,22 @@
-"""What is said and coloured: worse than noisy, no better than the baseline, written as zero, of few scenes."""
+"""What is said, in the terminal too, and coloured: worse than noisy, beaten, written as zero, of few scenes."""
 
 from __future__ import annotations
 
+import io
+import json
+from pathlib import Path
 from typing import Any
 
 import pytest
+from rich.console import Console
 
 from arrayse.report.cells import Difference
 from arrayse.report.headline import headline
 from arrayse.report.overview import better_or_worse
 from arrayse.report.results import parse_results
-from tests.report_example import EVIL, cell_of, whole_summary
+from arrayse.report.table import print_table
+from tests.report_example import EVIL, SNRS, cell_of, whole_summary
+from tests.test_report import page_of
 
 
 def difference(mean: float | None, half: float = 0.001, n: int = 60) -> Difference:
@@ -110,3 +116,138 @@ def test_less_of_an_error_beats() -> None:
             row["metric"] = row["metric"].replace("estoi", "log_spectral_distance")
     summary["metrics"] = ["pesq_wb", "log_spectral_distance", "si_sdr"]
     assert not [line for line in told(summary) if "beat" in line]
+
+
+# --- others that are ahead ----------------------------------------------------------------------------------
+
+TOLD = "(told the talker’s direction, which no network is)"
+
+
+def with_beamformer(name: str, mean: float, paired: tuple[float, float, float] | None = None) -> dict[str, Any]:
+    """The example with a beamformer, its WB-PESQ over all SNRs, and its difference to the teacher, if one is taken."""
+    summary = changed("student", {"estoi": 0.2})
+    about = {"kind": "beamformer", "params": None, "macs_per_second": None, "mics": [0, 1], "causal": True}
+    summary["systems"].insert(1, {"name": name, "description": "a beam", **about})
+    cells = [row for row in summary["table"] if row["system"] == "teacher" and row["metric"] == "pesq_wb"]
+    summary["table"] += [row | {"system": name, "mean": mean} for row in cells]
+    if paired is not None:
+        where = {"system": name, "baseline": "teacher", "snr_db": None, "metric": "pesq_wb", "n": 60}
+        summary["differences"].append(where | dict(zip(("mean", "low", "high"), paired, strict=True)))
+    return summary
+
+
+def test_a_beamformer_that_beats_all_networks_is_named_with_what_it_is_told() -> None:
+    (sentence,) = told(with_beamformer("mwf_estimated", 2.5, (0.5, 0.3, 0.9)))
+    assert sentence == (
+        f"mwf_estimated {TOLD} beats every network in WB-PESQ: +0.50 (0.30 to 0.90) against teacher, the best of them."
+    )
+    turned = with_beamformer("mwf_estimated", 2.5, (-0.5, -0.9, -0.3))
+    turned["differences"][-1] |= {"system": "teacher", "baseline": "mwf_estimated"}
+    assert told(turned) == (sentence,)
+
+
+def test_nothing_is_said_of_beamformers_that_are_behind_level_or_bounds() -> None:
+    assert told(with_beamformer("mwf_estimated", 1.9, (0.5, 0.3, 0.9))) == ()
+    assert told(with_beamformer("mwf_estimated", 2.5, (0.5, -0.1, 0.9))) == ()  # holds zero
+    assert told(with_beamformer("mwf_oracle", 2.5, (0.5, 0.3, 0.9))) == ()
+    few = with_beamformer("mwf_estimated", 2.5, (0.5, 0.3, 0.9))
+    few["differences"][-1]["n"] = 19
+    assert told(few) == ()
+
+
+def test_a_mean_that_is_ahead_without_a_paired_difference_is_said_to_be_just_that() -> None:
+    (sentence,) = told(with_beamformer("mvdr_estimated", 2.5))
+    assert sentence == (
+        f"mvdr_estimated {TOLD} has a better mean WB-PESQ than every network: 2.50 (mvdr_estimated) against 2.00 "
+        "(teacher), not compared in pairs (baseline=teacher does)."
+    )
+
+
+def test_a_baseline_that_is_told_more_is_no_plain_baseline() -> None:
+    said = []
+    for name in ("mwf_estimated", "mwf_oracle"):
+        summary = with_beamformer(name, 1.9)
+        over_noisy = [row for row in summary["differences"] if row["baseline"] == "noisy"]
+        behind = {"baseline": name, "mean": -0.5, "low": -0.6, "high": -0.4}
+        summary["differences"] = [*over_noisy, *(row | behind for row in over_noisy)]
+        said.append(told(summary))
+    why = "no 95 % interval of a paired difference is on the better side of zero"
+    assert said == [(f"No student beats the baseline mwf_estimated {TOLD}: {why}.",), ()]
+
+
+def ahead_of_teacher(share: float | None) -> dict[str, Any]:
+    """The example with a best student of 2.3 where the teacher has 2.0, and its share of the gain, ±0.12."""
+    summary = changed("student", {"estoi": 0.2})
+    cell_of(summary, EVIL, None, "pesq_wb")["mean"] = 2.3
+    for row in summary["gain_kept"]:
+        if row["system"] == EVIL and row["metric"] == "pesq_wb":
+            numbers = (None,) * 3 if share is None else (share, share - 0.12, share + 0.12)
+            row |= dict(zip(("mean", "low", "high"), numbers, strict=True))
+    return summary
+
+
+def test_a_student_that_is_better_than_the_teacher_is_said_to_be() -> None:
+    ahead = f"{EVIL} is better than the teacher, teacher, in WB-PESQ"
+    assert told(ahead_of_teacher(1.375)) == (f"{ahead}: it has 138 ±12 % of its gain over the noisy input.",)
+    assert told(ahead_of_teacher(1.1)) == ()  # 0.98 to 1.22
+    (sentence,) = told(ahead_of_teacher(None))
+    assert sentence.startswith(
+        f"{EVIL} has a better mean WB-PESQ than the teacher: 2.30 ({EVIL}) against 2.00 (teacher)"
+    )
+    for low, expected in ((0.1, (f"{ahead}: +0.30 (0.10 to 0.40).",)), (-0.1, ())):
+        summary = ahead_of_teacher(1.375)  # a difference tells more than two gains
+        where = {"system": EVIL, "baseline": "teacher", "snr_db": None, "metric": "pesq_wb", "n": 60}
+        summary["differences"].append(where | {"mean": 0.3, "low": low, "high": 0.4})
+        assert told(summary) == expected
+
+
+def test_a_best_student_that_nobody_taught_is_said_to_be_the_baseline() -> None:
+    summary = changed("student", {"estoi": 0.2})
+    for snr in (*SNRS, None):
+        cell_of(summary, "student", snr, "pesq_wb")["mean"] = 1.9
+    itself = "The best student by WB-PESQ, student, is the baseline itself"
+    assert told(summary)[0] == f"{itself}: no other has a better mean."
+    for system in summary["systems"]:
+        system["description"] = "distillation: loss = lin" if system["name"] == EVIL else "supervised: loss"
+    assert told(summary)[0] == f"{itself} and was trained without distillation: no other has a better mean."
+    summary["differences"] = [row for row in summary["differences"] if row["baseline"] != "student"]
+    assert told(summary)[0] == (
+        "The best student by WB-PESQ, student, was trained without distillation: no other has a better mean."
+    )
+    summary["systems"][2]["description"] = "distillation: loss = lstm1"
+    assert told(summary) == ()
+
+
+# --- where it is said ---------------------------------------------------------------------------------------
+
+
+def test_the_terminal_says_what_the_page_says(tmp_path: Path) -> None:
+    summary = with_beamformer("mwf_estimated", 2.5, (0.5, 0.3, 0.9)) | {"n_scenes": 8}
+    first = headline(parse_results(summary))
+    assert first is not None
+    assert len(first.verdict) == 1
+    few = "Only 8 scenes: intervals and p values are not to be trusted."
+    print_table(summary, Console(file=(buffer := io.StringIO()), width=1000, force_terminal=True))
+    lines = buffer.getvalue().splitlines()
+    assert lines[-2:] == [f"\x1b[1m{line}\x1b[0m" for line in (first.sentence, *first.verdict)]
+    assert lines.count(f"\x1b[1m{few}\x1b[0m") == 1
+    (tmp_path / "summary.json").write_text(json.dumps(summary))
+    page = page_of([tmp_path], tmp_path / "report.html")
+    shown = page.text.replace("\xa0", " ")
+    assert all(line in shown for line in (first.sentence, *first.verdict, few))
+    assert [each["class"] for each in page.find("p") if each.get("class") == "finding"] == ["finding"] * 2
+    (tmp_path / "summary.json").write_text(json.dumps(summary | {"n_scenes": 20}))
+    page = page_of([tmp_path], tmp_path / "report.html")
+    assert len([each for each in page.find("p") if each.get("class") == "finding"]) == 1
+
+
+def test_the_page_writes_uneven_intervals_out(tmp_path: Path) -> None:
+    summary = whole_summary()
+    cell_of(summary, "student", 0, "estoi")["high"] += 0.05
+    wanted = {"system": "student", "baseline": "noisy", "snr_db": 5, "metric": "estoi"}
+    (row,) = (each for each in summary["differences"] if each.items() >= wanted.items())
+    row["low"] -= 0.05
+    (tmp_path / "summary.json").write_text(json.dumps(summary))
+    cells = [cell.strip() for line in page_of([tmp_path], tmp_path / "report.html").rows for cell in line]
+    assert cells.count("0.5000.490(0.400 to 0.650)") == 1  # mean, median, interval
+    assert cells.count("+0.100*(−0.050 to 0.200)") == 1

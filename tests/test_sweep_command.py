@@ -51,7 +51,10 @@ def test_a_sweep_is_one_command(
     places = [f"data={tiny_dataset}", f"out={out}", "metrics=[si_sdr]", "workers=1"]
     assert arrayse(monkeypatch, "sweep", "dead_mic", str(run), *places, "values=[none,2]") == 0
     told = capsys.readouterr().out
-    assert all(word in told for word in ("Dead microphone", "SI-SDR", "none", "noisy", "net", "figure.svg"))
+    assert all(word in told for word in ("Dead microphone", "SI-SDR", "none", "noisy", "net"))
+    listed = told.splitlines()[-1].removeprefix(f"sweep: {out}  (").removesuffix(")").split(", ")
+    assert listed == sorted(f"{path.name}/" if path.is_dir() else path.name for path in out.iterdir())
+    assert {"evaluations/", "figure.png", "scenes/"} < {*listed}
     files = {path.name for path in out.iterdir() if path.is_file()}
     assert files == {
         *("config.yaml", "condition.json", "sweep.json", "table.md", "table.csv", "figure.svg", "figure.png")

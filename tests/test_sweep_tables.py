@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import io
 import re
 from pathlib import Path
 from typing import Any
@@ -68,18 +69,24 @@ def shown(value: float) -> str:
     return f"{value:.1f}".replace("-", "−")
 
 
+def written(row: Summary) -> str:
+    """Mean and interval as a cell has them, worked out here once more."""
+    is_even = abs(row["low"] + row["high"] - 2 * row["mean"]) <= 0.1
+    half, ends = shown((row["high"] - row["low"]) / 2), f"({shown(row['low'])} to {shown(row['high'])})"
+    return f"{shown(row['mean'])} {f'±{half}' if is_even else ends}"
+
+
 def test_markdown_holds_means_and_differences(swept: Summary) -> None:
     text = sweep_markdown(swept)
-    assert text.startswith("**Gain error (dB), SNR 5 dB: test sounds, mean ± half of the 95 % interval**")
+    assert text.startswith("**Gain error (dB), SNR 5 dB: test sounds, mean and 95 % interval**")
     blocks = [block.splitlines() for block in text.split("\n\n") if block.startswith("|")]
     titles = ["SI-SDR (dB)", "SI-SDR, paired difference to 2", "SI-SDR, paired difference to delay\\_and\\_sum"]
     assert [block[0].split(" | ")[0] for block in blocks] == [f"| {title}" for title in titles]
     net = row_of(swept, "net", "6")
-    half = (net["high"] - net["low"]) / 2
-    assert blocks[0][-1].endswith(f"| {shown(net['mean'])} ±{shown(half)} |")
+    assert blocks[0][-1].endswith(f"| {written(net)} |")
     assert [line.split(" | ")[0] for line in blocks[1][2:]] == ["| noisy", "| delay\\_and\\_sum", "| net"]
     assert [line.split(" | ")[2] for line in blocks[1][2:]] == ["–"] * 3  # the value itself
-    assert f"+{shown(net['to_baseline']['mean'])} ±" in blocks[2][-1]
+    assert f"+{written(net['to_baseline'])} |" in blocks[2][-1]
     assert len(blocks[2]) == 4  # the baseline has no line of its own
     assert "6 scenes (test) at every value. Held: the same scenes." in text
     assert "paired by scene and seed. Failed scores, not in the means: none." in text
@@ -106,7 +113,23 @@ def test_the_terminal_shows_every_value(swept: Summary, width: int) -> None:
     assert all(name in text for name in ("noisy", "net", "delay", "Failed scores"))
     mean = shown(row_of(swept, "net", "6")["mean"])
     assert mean in text
-    assert (f"{mean} ±" in text) == (width == 200)
+    assert max(map(len, text.splitlines())) <= width
+    heads = [line.split() for line in text.splitlines() if line.startswith(" SI-SDR")]
+    assert [value for head in heads for value in head[2:]] == VALUES
+    assert (len(heads) == 1) == (width == 200)
+
+
+def test_few_scenes_are_told_and_not_in_the_dark(swept: Summary) -> None:
+    told = "Only 6 scenes: intervals are not to be trusted."
+    assert told in sweep_markdown(swept)
+    assert told not in sweep_markdown({**swept, "n_scenes": 20})
+    assert "Only 1 scene: intervals are not to be trusted.\n\n1 scene (test)" in sweep_markdown(
+        {**swept, "n_scenes": 1}
+    )
+    buffer = io.StringIO()
+    print_sweep(swept, Console(width=200, file=buffer, force_terminal=True))
+    (line,) = [line for line in buffer.getvalue().splitlines() if told in line]
+    assert line == f"\x1b[1m{told}\x1b[0m"  # bold, where the other notes are dim
 
 
 def test_failed_scores_and_moved_scenes_are_told(swept: Summary) -> None:

@@ -15,7 +15,7 @@ from arrayse.cli.common import CONFIG_HELP, app, console, expanded, split_argume
 def evaluate(
     arguments: Annotated[list[str], typer.Argument(help="Run folders. " + CONFIG_HELP, metavar="RUN|CONFIG|KEY=VALUE")],
 ) -> None:
-    """Score runs over SNR, all on the same scenes, and compare them in pairs; print the table.
+    """Score runs over SNR, all on the same scenes, and compare them in pairs; print the table and what it says.
 
     `arrayse evaluate runs/teacher runs/student data=data/office 'snr_db=[-5,0,5]' out=runs/evaluation`
 
@@ -32,6 +32,7 @@ def evaluate(
     from arrayse.doctor import installable
     from arrayse.report.table import print_table
     from arrayse.ui import count_bar
+    from arrayse.verbs.common import teller
     from arrayse.verbs.results import run_evaluate
 
     names, overrides = split_arguments(arguments)
@@ -41,7 +42,7 @@ def evaluate(
         raise ConfigError(f"runs: expected run folders with different names, got {', '.join(names) or 'none'}")
     values = read_config("evaluate", [*configs, *overrides])
     with count_bar(console, "scenes") as progress:
-        summary = run_evaluate(values, runs, progress)
+        summary = run_evaluate(values, runs, progress, teller(console))
     if summary["metrics"]:
         print_table(summary, console)
     else:

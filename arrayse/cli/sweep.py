@@ -38,4 +38,5 @@ def sweep(
     with count_bar(console, "scenes rendered, scored") as progress:
         summary = run_sweep(values, runs, progress)
     print_sweep(summary, console)
-    console.print(f"sweep: {escape(values['out'])}  (figure.svg, table.md, table.csv, sweep.json)")
+    made = sorted(f"{path.name}/" if path.is_dir() else path.name for path in Path(values["out"]).glob("[!.]*"))
+    console.print(f"sweep: {escape(values['out'])}  ({escape(', '.join(made))})", soft_wrap=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Collection
 from pathlib import Path
 from typing import Any
@@ -58,6 +59,22 @@ def claim(out: Path, request: Request, source: Source, lineup: Lineup) -> list[R
     write_json(path, wanted)
     names = set(lineup.names)
     return [row for row in rows if row["system"] in names]
+
+
+def kept_and_missing(there: list[Row], request: Request, source: Source, lineup: Lineup) -> str:
+    """Which scores are kept and which are to be made, in one line.
+
+    Args:
+        there: from :func:`claim`.
+        request: what is to be scored.
+        source: what it is scored on.
+        lineup: everything that is to have rows.
+    """
+    n_each = len(source.scenes) * max(1, len(request.snr_db))
+    kept = Counter(row["system"] for row in there)
+    missing = [f"{name} ({n})" for name in lineup.names if (n := n_each - kept[name])]
+    told = f"{len(there)} scores of {', '.join(name for name in lineup.names if kept[name])}"
+    return f"kept: {told}; to score: {', '.join(missing)}" if missing else f"all {told} were there: nothing to score"
 
 
 def _identity(request: Request, source: Source, lineup: Lineup) -> Identity:

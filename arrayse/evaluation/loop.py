@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from arrayse.cluster import check_cluster
-from arrayse.evaluation.claim import ROWS, claim
+from arrayse.evaluation.claim import ROWS, claim, kept_and_missing
 from arrayse.evaluation.examples import write_examples
 from arrayse.evaluation.lineup import Lineup, line_up, load_runs
 from arrayse.evaluation.scoring import CUE_TEXTS, Row, SceneTask, score_scene
@@ -27,6 +27,7 @@ def evaluate(
     about: dict[str, Any],
     progress: Callable[[int, int], None] = lambda done, total: None,
     cluster: str | None = None,
+    tell: Callable[[str], None] = lambda text: None,
 ) -> dict[str, Any]:
     """Scores every scene, goes on from the rows that are there, and writes ``summary.json`` and example audio.
 
@@ -35,8 +36,9 @@ def evaluate(
         out: folder; one in which the same was begun is finished, and systems that are new there are added.
         workers: processes; each computes with one thread.
         about: provenance, for the summary.
-        progress: called with scenes done and in all.
+        progress: called with scenes done and in all, unless nothing is to be scored because there are no metrics.
         cluster: as for :func:`arrayse.parallel.run_tasks`.
+        tell: gets a line about what is kept of what is there, if anything is.
 
     Returns:
         The summary.
@@ -57,6 +59,8 @@ def evaluate(
     systems = describe_systems(lineup, source, enhancers, abouts, request.teacher)
     with alone_in(out):
         there = claim(out, request, source, lineup)
+        if there:
+            tell(kept_and_missing(there, request, source, lineup))
         rows = _score(out, there, request, source, lineup, workers, progress, cluster)
         write_examples(out, lineup, source, request.snr_db, request.n_examples)
         tables, teacher = _tables(request, lineup, rows), find_teacher(systems, request.teacher)
@@ -101,7 +105,8 @@ def _score(
         if missing[scene.id]
     ]
     finished = len(scenes) - len(tasks)
-    progress(finished, len(scenes))
+    if scenes:
+        progress(finished, len(scenes))
     for done, scene_rows in enumerate(run_tasks(score_scene, tasks, workers, cluster), start=finished + 1):
         append_json_lines(out / ROWS, scene_rows)
         rows += scene_rows

@@ -7,6 +7,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from arrayse.report.text import spread
+
 
 @dataclass(frozen=True)
 class System:
@@ -49,6 +51,16 @@ class System:
         return self.kind == "beamformer"
 
     @property
+    def is_bound(self) -> bool:
+        """Whether it is told the stems: what it reaches is a bound, it competes with nobody."""
+        return self.is_beamformer and self.name.endswith("_oracle")
+
+    @property
+    def is_distilled(self) -> bool:
+        """Whether the description of its training says so."""
+        return self.is_model and "distillation" in self.description
+
+    @property
     def is_model(self) -> bool:
         return not (self.is_input or self.is_beamformer)
 
@@ -87,9 +99,9 @@ class Cell:
     n_failed: int
     median: float | None = None
 
-    @property
-    def half_width(self) -> float | None:
-        return None if self.low is None or self.high is None else (self.high - self.low) / 2
+    def spread(self, digits: int) -> str:
+        """The interval as tables write it behind the mean, see :func:`arrayse.report.text.spread`."""
+        return spread(self, digits)
 
     @property
     def sign(self) -> int:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from arrayse.report.cells import System
 from arrayse.report.results import Results
-from arrayse.report.table_text import few_scenes
+from arrayse.report.rivals import by_mean
 from arrayse.report.text import (
     count,
     factor,
@@ -17,7 +17,8 @@ from arrayse.report.text import (
     number,
     p_value,
     percent,
-    with_spread,
+    spread,
+    with_interval,
     with_unit,
 )
 from arrayse.report.verdict import change, verdict
@@ -34,7 +35,7 @@ class Gain:
         teacher: value of the teacher; empty without one.
         improvement: best over noisy, with sign, interval where there is one, and unit.
         kept: (best - noisy) / (teacher - noisy), None without a teacher that improves on noisy.
-        kept_half_width: half of its 95 % interval; None where it is not known.
+        kept_spread: its 95 % interval in percent, as tables write it; empty where it is not known.
     """
 
     label: str
@@ -43,7 +44,7 @@ class Gain:
     teacher: str
     improvement: str
     kept: float | None
-    kept_half_width: float | None = None
+    kept_spread: str = ""
 
 
 @dataclass(frozen=True)
@@ -54,7 +55,7 @@ class Headline:
         best: the student (or, without students, the model) with the best mean of the first metric.
         teacher: what it is measured against, if another system.
         sentence: the summary.
-        verdict: what speaks against the models; empty where nothing does.
+        verdict: what a reader must not miss; empty where nothing speaks against the models.
         evidence: what the paired differences say; empty without them.
         gains: one entry for each metric that noisy and best have at every SNR.
     """
@@ -71,18 +72,16 @@ def headline(results: Results) -> Headline | None:
     """Chooses the best model and says what it reaches; None if no model was measured."""
     if not results.metrics:
         return None
-    means = [(results.mean_over_snr(system.name, results.metrics[0]), system) for system in results.candidates]
-    scored = [(mean, system) for mean, system in means if mean is not None]
+    scored = by_mean(results, results.candidates)
     if not scored:
         return None
-    best = (max if higher_is_better(results.metrics[0]) else min)(scored, key=lambda pair: pair[0])[1]
+    best = scored[0]
     teacher = results.teacher if results.teacher != best else None
     gains = tuple(gain for metric in results.metrics if (gain := _gain(results, best, teacher, metric)))
     role = "model" if results.teacher is None or best.is_teacher else "student"
     parts = _opening(results, best, role, len(scored)), _reached(results, best, gains) + _size(best, teacher)
-    evidence = (*_evidence(results, best), *filter(None, [few_scenes(results)]))
     sentence = f"{' '.join(parts)}.{_speed(best)}"
-    return Headline(best, teacher, sentence, verdict(results, best, role), evidence, gains)
+    return Headline(best, teacher, sentence, verdict(results, best, role), _evidence(results, best), gains)
 
 
 def _opening(results: Results, best: System, role: str, n_candidates: int) -> str:
@@ -149,7 +148,7 @@ def _gain(results: Results, best: System, teacher: System | None, metric: str) -
         teacher=number(teacher_value, style.digits) if teacher_value is not None else "",
         improvement=with_unit(changed, metric),
         kept=kept,
-        kept_half_width=share.half_width if share else None,
+        kept_spread=spread(share, 0, scale=100) if share else "",
     )
 
 
@@ -181,7 +180,7 @@ def _in_words(results: Results, system: str, baseline: str) -> str:
     for metric in results.metrics:
         style, cell = metric_style(metric), results.overall_difference(system, baseline, metric)
         if cell is not None and cell.mean is not None:
-            change = with_spread(cell.mean, cell.half_width, style.digits + 1, signed=True)
+            change = with_interval(cell, style.digits + 1, signed=True)
             p = "" if cell.p_holm is None else f" (p {p_value(cell.p_holm)})"
             words.append(f"{change} {style.unit} {style.label}{p}".replace("  ", " "))
     if words:

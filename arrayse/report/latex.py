@@ -8,8 +8,8 @@ from typing import Any
 
 from arrayse.report.cells import Cell, System
 from arrayse.report.results import Results, Snr, parse_results
-from arrayse.report.table_text import best_cells, column_titles, heading, notes, size_titles, sizes
-from arrayse.report.text import MISSING, metric_style, number
+from arrayse.report.table_text import best_cells, column_titles, heading, kept_text, notes, size_titles, sizes
+from arrayse.report.text import MISSING, metric_style, number, spread
 
 SPECIAL = {
     "\\": r"\textbackslash{}",
@@ -43,7 +43,7 @@ SHRINK = r"\resizebox{\ifdim\width>\linewidth\linewidth\else\width\fi}{!}{%"
 
 
 def latex_table(summary: Mapping[str, Any]) -> str:
-    r"""Tables to ``\input``: mean ± half of the 95 % interval, the best of a column in bold, \* where p < 0.05.
+    r"""Tables to ``\input``: mean and 95 % interval, the best of a column in bold, \* where p < 0.05.
 
     Stars mark scores that differ from those of the baseline; † marks failed scores.
 
@@ -72,8 +72,10 @@ def _table(results: Results, metric: str) -> list[str]:
         share = results.overall_kept(system.name, metric)
         cells += [_share(share)] if kept else []
         rows.append([escape(system.name), *map(escape, sizes(results, system)), *cells])
-    caption = f"{escape(metric_style(metric).title)}: mean $\\pm$ half of the 95\\,\\% interval"
+    caption = f"{escape(metric_style(metric).title)}: mean and 95\\,\\% interval"
     caption += " by input SNR." if results.snr_db else "."
+    if kept:
+        caption += f" Gain kept: {escape(kept_text(results))}."
     if results.baseline is not None and any(r"^{*}" in cell for row in rows for cell in row):
         caption += f" $^{{*}}$ differs from {escape(results.baseline)} (Wilcoxon, Holm-corrected $p < 0.05$)."
     return [
@@ -98,8 +100,7 @@ def _number(results: Results, system: System, snr_db: Snr, metric: str, is_best:
         return escape(MISSING) + (r"$^{\dagger}$" if cell.n_failed else "")
     mean = _minus(number(cell.mean, digits))
     text = f"\\mathbf{{{mean}}}" if is_best else mean
-    if cell.half_width is not None:
-        text += f" \\pm {number(cell.half_width, digits)}"
+    text += _spread(cell, digits)
     difference = results.differences.get((system.name, results.baseline or ""), {}).get((snr_db, metric))
     marks = ("*" if difference is not None and difference.is_significant else "") + (
         r"\dagger" if cell.n_failed else ""
@@ -110,8 +111,13 @@ def _number(results: Results, system: System, snr_db: Snr, metric: str, is_best:
 def _share(share: Cell | None) -> str:
     if share is None or share.mean is None:
         return escape(MISSING)
-    spread = "" if share.half_width is None else f" \\pm {100 * share.half_width:.0f}"
-    return f"${_minus(number(100 * share.mean, 0))}{spread}\\,\\%$"
+    return f"${_minus(number(100 * share.mean, 0))}{_spread(share, 0, scale=100)}\\,\\%$"
+
+
+def _spread(cell: Cell, digits: int, scale: float = 1.0) -> str:
+    r"""In mathematics: `` \pm 0.1`` or ``\ (0.2\text{ to }0.5)``, of which LaTeX itself has the box of text."""
+    text = spread(cell, digits, scale).replace("±", r" \pm ").replace(" to ", r"\mbox{ to }")
+    return _minus(text.replace("(", r"\ ("))
 
 
 def _row(cells: list[str]) -> str:

@@ -19,6 +19,7 @@ from arrayse.report.text import (
     p_value,
     percent,
     shows_zero,
+    spread,
 )
 
 
@@ -104,7 +105,7 @@ def _columns(results: Results, metric: str) -> dict[Column, list[OverviewCell]]:
     tested = gains if baseline is None else against
     of_all = " over all SNRs" if len(results.snr_db) > 1 else ""
     every = {
-        Column("Mean", f"mean{of_all} ± half of its 95 % interval; pointed at: median"): [
+        Column("Mean", f"mean{of_all} and its 95 % interval; pointed at: median"): [
             _mean(results.overall(name, metric), metric, name in best) for name in names
         ],
         Column("Gain", "paired difference to the noisy input"): [_difference(each, metric) for each in gains],
@@ -126,7 +127,7 @@ def _mean(cell: Cell, metric: str, is_best: bool) -> OverviewCell:
     return OverviewCell(
         text=number(cell.mean, digits),
         value=cell.mean,
-        spread=_spread(cell, digits),
+        spread=spread(cell, digits),
         median="" if cell.median is None else number(cell.median, digits),
         title=_title(cell, digits) if cell.n else "no value",
         style="best" if is_best else "",
@@ -140,7 +141,7 @@ def _difference(cell: Difference | None, metric: str) -> OverviewCell:
     return OverviewCell(
         text=number(cell.mean, digits, signed=True),
         value=cell.mean,
-        spread=_spread(cell, digits),
+        spread=spread(cell, digits),
         median="" if cell.median is None else number(cell.median, digits, signed=True),
         title=_title(cell, digits + 1),
         style=better_or_worse(cell, metric),
@@ -161,17 +162,13 @@ def _kept(results: Results, name: str, metric: str) -> OverviewCell:
     share = results.overall_kept(name, metric)
     if share is None or share.mean is None:
         return OverviewCell(MISSING, None, title=share.reason if share else "")
-    spread = "" if share.half_width is None else f"±{number(100 * share.half_width, 0)} %"
-    return OverviewCell(percent(share.mean), share.mean, spread, title=f"n = {share.n}")
+    interval = spread(share, 0, scale=100)
+    return OverviewCell(percent(share.mean), share.mean, f"{interval} %" if interval else "", title=f"n = {share.n}")
 
 
 def _failed(results: Results, name: str, metric: str) -> OverviewCell:
     n_failed = sum(cell.n_failed for key, cell in counted(results) if key == (name, metric))
     return OverviewCell(str(n_failed), n_failed or None)
-
-
-def _spread(cell: Cell, digits: int) -> str:
-    return "" if cell.half_width is None else f"±{number(cell.half_width, digits)}"
 
 
 def _title(cell: Cell, digits: int) -> str:

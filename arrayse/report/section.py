@@ -20,7 +20,7 @@ from arrayse.report.results import Key, Results
 from arrayse.report.scatter import Scatter, scatter
 from arrayse.report.size_figure import SIZES, size_figure
 from arrayse.report.table import csv_table, markdown_table
-from arrayse.report.table_text import best_cells, notes, size_titles
+from arrayse.report.table_text import best_cells, few_scenes, notes, size_titles
 from arrayse.report.text import higher_is_better, metric_style, place_name
 
 MANY = 12
@@ -49,6 +49,7 @@ class Section:
         title: heading.
         results: the numbers.
         headline: what comes first; None without a model.
+        few_scenes: a warning; empty where there are enough.
         sizes: parameters and multiply-accumulates of the best model.
         overview: costs and means of all systems.
         best: the cells in which a student (or model, without students) has the best mean.
@@ -73,6 +74,7 @@ class Section:
     title: str
     results: Results
     headline: Headline | None
+    few_scenes: str
     sizes: tuple[SizeTile, ...]
     overview: Overview
     best: frozenset[Key]
@@ -108,6 +110,7 @@ def make_section(evaluation: Evaluation, name: str, lossless: bool = True) -> Se
         title=place_name(results.data or evaluation.folder.resolve().name),
         results=results,
         headline=first,
+        few_scenes=few_scenes(results),
         sizes=_sizes(first) if first else (),
         overview=overview(results),
         best=best_cells(results),

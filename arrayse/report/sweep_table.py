@@ -8,8 +8,10 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from arrayse.report import markdown
-from arrayse.report.table_text import DEFINITIONS
-from arrayse.report.text import metric_style, number, with_spread
+from arrayse.report.cells import Cell, parse_cell
+from arrayse.report.table_text import DEFINITIONS, INTERVALS, too_few
+from arrayse.report.terminal import Block, print_block, print_notes
+from arrayse.report.text import MISSING, metric_style, number, with_interval
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -53,39 +55,30 @@ def sweep_csv(summary: Summary) -> str:
 
 
 def print_sweep(summary: Summary, console: Console) -> None:
-    """Prints the means, a block for each metric, in two lines a cell where the terminal is narrow.
+    """Prints the means, a block for each metric.
 
     Args:
         summary: the content of ``sweep.json``.
         console: where to print.
     """
-    from rich.box import SIMPLE_HEAD
-    from rich.measure import Measurement
-    from rich.table import Table
     from rich.text import Text
 
-    unlimited = console.options.update(max_width=10_000)
     console.print(Text(heading(summary), style="bold"))
     for metric in summary["metrics"]:
         title, lines = _tables(summary, metric)[0]
-        for plus_minus in (" ±", "\n±"):
-            table = Table(box=SIMPLE_HEAD, padding=(0, 1, 0, 0), pad_edge=False)
-            table.add_column(Text(title), overflow="fold")
-            for value in summary["values"]:
-                table.add_column(Text(value), justify="right", no_wrap=True)
-            for line in lines:
-                table.add_row(Text(line[0]), *(cell.replace(" ±", plus_minus) for cell in line[1:]))
-            if Measurement.get(console, unlimited, table).maximum <= console.width:
-                break
-        console.print(table)
-    for note in notes(summary):
-        console.print(Text(note, style="dim"))
+        print_block(Block(title, summary["values"], [(line[0], line[1:]) for line in lines]), console)
+    print_notes(notes(summary), few_scenes(summary), console)
 
 
 def heading(summary: Summary) -> str:
     """What was swept on what, in one line."""
     at = "" if summary["snr_db"] is None else f", SNR {number(summary['snr_db'], 0)} dB"
-    return f"{summary['title']}{at}: {summary['label']}, mean ± half of the 95 % interval"
+    return f"{summary['title']}{at}: {summary['label']}, mean and 95 % interval"
+
+
+def few_scenes(summary: Summary) -> str:
+    """A warning where intervals are far too narrow to be believed; empty where they are not."""
+    return too_few(summary["n_scenes"], _scenes(summary), "intervals")
 
 
 def notes(summary: Summary) -> list[str]:
@@ -95,12 +88,19 @@ def notes(summary: Summary) -> list[str]:
     alone = (
         "" if paired == summary["n_scenes"] else f" (in {summary['n_scenes'] - paired} scenes some place had to move)"
     )
-    return [
-        f"{summary['n_scenes']} scenes ({summary['split']}) at every value. Held: {summary['held']}{alone}",
+    lines = [
+        few_scenes(summary),
+        f"{summary['n_scenes']} {_scenes(summary)} ({summary['split']}) at every value. Held: {summary['held']}{alone}",
         f"Differences are paired by scene{' and seed' if any(s['n_seeds'] for s in summary['systems']) else ''}. "
         f"Failed scores, not in the means: {failed or 'none'}.",
+        INTERVALS,
         DEFINITIONS,
     ]
+    return [line for line in lines if line]
+
+
+def _scenes(summary: Summary) -> str:
+    return "scene" if summary["n_scenes"] == 1 else "scenes"
 
 
 def _tables(summary: Summary, metric: str) -> list[tuple[str, list[list[str]]]]:
@@ -113,14 +113,13 @@ def _tables(summary: Summary, metric: str) -> list[tuple[str, list[list[str]]]]:
         if any(row[key] for row in rows.values()):
             other = summary["reference"] if key == "to_reference" else summary["baseline"]
             lines = [[s, *(_cell(rows[s, v][key], style.digits, True) for v in summary["values"])] for s in systems]
-            lines = [line for line in lines if set(line[1:]) != {"–"}]
+            lines = [line for line in lines if set(line[1:]) != {MISSING}]
             found.append((f"{style.label}, paired difference to {other}", lines))
     return found
 
 
 def _cell(row: Mapping[str, Any] | None, digits: int, signed: bool = False) -> str:
     if row is None:
-        return "–"
-    spread = None if row["low"] is None or row["n"] < 2 else (row["high"] - row["low"]) / 2
+        return MISSING
     mark = "†" if row["n_failed"] and not signed else ""
-    return with_spread(row["mean"], spread, digits, signed) + mark
+    return with_interval(Cell(**parse_cell(row)), digits, signed) + mark

@@ -4,28 +4,29 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Mapping, Sequence
-from functools import partial
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from arrayse.report import markdown
+from arrayse.report.headline import headline
 from arrayse.report.results import Results, parse_results
 from arrayse.report.table_text import (
-    KEPT,
     column_titles,
     difference_rows,
+    few_scenes,
     heading,
     kept_rows,
+    kept_text,
     notes,
     size_titles,
     sizes,
     values,
 )
+from arrayse.report.terminal import Block, fits, print_block, print_notes
 from arrayse.report.text import metric_style
 
 if TYPE_CHECKING:
     from rich.console import Console
-    from rich.table import Table
 
 COLUMNS = (
     *("system", "kind", "params", "macs_per_second", "metric", "snr_db"),
@@ -54,7 +55,8 @@ def markdown_table(summary: Mapping[str, Any]) -> str:
             blocks.append(markdown.table(["Paired difference", *columns], rows))
         kept = kept_rows(results, metric)
         if kept:
-            title = markdown.escape(KEPT.format(teacher=results.gain_teacher))
+            title = kept_text(results)
+            title = markdown.escape(title[0].upper() + title[1:])
             rows = [[markdown.escape(name), *cells] for name, cells in kept.items()]
             blocks.append(markdown.table([title, *columns], rows))
     return "\n\n".join([*blocks, *map(markdown.escape, notes(results))]) + "\n"
@@ -83,89 +85,55 @@ def csv_table(summary: Mapping[str, Any]) -> str:
 
 
 def print_table(summary: Mapping[str, Any], console: Console) -> None:
-    """Prints one block for each metric, then what was counted and how; no column is cut off on a narrow terminal.
+    """Prints blocks for each metric, what was counted and how, and the verdict of the page, what is best first.
 
     Args:
         summary: the content of an evaluation's ``summary.json``.
         console: where to print.
     """
-    from rich.measure import Measurement
     from rich.text import Text
 
     results = parse_results(summary)
-    unlimited = console.options.update(max_width=10_000)
-
-    def fits(table: Table) -> bool:
-        return Measurement.get(console, unlimited, table).maximum <= console.width
-
     console.print(Text(heading(results), style="bold"))
-    apart = not all(fits(_terminal_table(results, metric, "\n±")) for metric in results.metrics)
-    if apart and size_titles(results):
-        console.print(_terminal_sizes(results))
+    beside = all(fits(_scores(results, metric), console) for metric in results.metrics)
+    if not beside and size_titles(results):
+        print_block(_sizes(results), console)
     for metric in results.metrics:
-        for make in (partial(_terminal_table, with_sizes=not apart), _terminal_differences, _terminal_kept):
-            table = make(results, metric, "±")
-            if not fits(table):
-                table = make(results, metric, "\n±")
-            if table.row_count:
-                console.print(table)
-    for note in notes(results):
-        console.print(Text(note, style="dim"))
+        for block in (_scores(results, metric, beside), _differences(results, metric), _kept(results, metric)):
+            print_block(block, console)
+    notices = notes(results)
+    if any(kept_rows(results, metric) for metric in results.metrics):
+        notices.insert(0, f"Gain kept: {kept_text(results)}, with its 95 % interval.")
+    print_notes(notices, few_scenes(results), console)
+    first = headline(results)
+    for line in (first.sentence, *first.verdict) if first else ():
+        console.print(Text(line, style="bold"))
 
 
-def _terminal_sizes(results: Results) -> Table:
+def _sizes(results: Results) -> Block:
     """The sizes alone, where they have no room beside the scores."""
-    from rich.text import Text
-
-    table = _terminal("Sizes", [system.name for system in results.systems], 16, size_titles(results))
-    for system in results.systems:
-        table.add_row(Text(system.name), *sizes(results, system), style="" if system.is_model else "dim")
-    return table
+    rows = [(system.name, sizes(results, system)) for system in results.systems]
+    return Block("Sizes", size_titles(results), rows, dim=_dim(results))
 
 
-def _terminal_table(results: Results, metric: str, plus_minus: str, with_sizes: bool = True) -> Table:
-    """One block; a line break in ``plus_minus`` puts the interval below the mean, for a narrow terminal."""
-    from rich.text import Text
-
-    names, beside = [system.name for system in results.systems], size_titles(results) if with_sizes else []
-    table = _terminal(metric_style(metric).title, names, 16, [*beside, *column_titles(results)])
-    for system in results.systems:
-        cells = [cell.replace(" ±", plus_minus) for cell in values(results, system, metric)]
-        told = sizes(results, system) if with_sizes else []
-        table.add_row(Text(system.name), *told, *cells, style="" if system.is_model else "dim")
-    return table
+def _scores(results: Results, metric: str, with_sizes: bool = True) -> Block:
+    rows = [
+        (system.name, [*(sizes(results, system) if with_sizes else []), *values(results, system, metric)])
+        for system in results.systems
+    ]
+    columns = [*(size_titles(results) if with_sizes else []), *column_titles(results)]
+    return Block(metric_style(metric).title, columns, rows, dim=_dim(results))
 
 
-def _terminal_differences(results: Results, metric: str, plus_minus: str) -> Table:
-    """The block of paired differences, see :func:`_terminal_table`."""
-    rows = {f"{a} − {b}": cells for (a, b), cells in difference_rows(results, metric).items()}
-    return _terminal_rows(f"{metric_style(metric).label}, paired", rows, results, plus_minus)
+def _differences(results: Results, metric: str) -> Block:
+    rows = [(f"{a} − {b}", cells) for (a, b), cells in difference_rows(results, metric).items()]
+    return Block(f"{metric_style(metric).label}, paired", column_titles(results), rows)
 
 
-def _terminal_kept(results: Results, metric: str, plus_minus: str) -> Table:
-    """The block of gain kept, see :func:`_terminal_table`."""
+def _kept(results: Results, metric: str) -> Block:
     title = f"{metric_style(metric).label}, gain of {results.gain_teacher} kept"
-    return _terminal_rows(title, kept_rows(results, metric), results, plus_minus)
+    return Block(title, column_titles(results), list(kept_rows(results, metric).items()))
 
 
-def _terminal_rows(title: str, rows: Mapping[str, Sequence[str]], results: Results, plus_minus: str) -> Table:
-    from rich.text import Text
-
-    table = _terminal(title, list(rows), 20, column_titles(results))
-    for name, cells in rows.items():
-        table.add_row(Text(name), *(cell.replace(" ±", plus_minus) for cell in cells))
-    return table
-
-
-def _terminal(title: str, names: Sequence[str], width: int, columns: Sequence[str]) -> Table:
-    """An empty table whose first column leaves ``width`` letters to names that need them."""
-    from rich.box import SIMPLE_HEAD
-    from rich.table import Table
-    from rich.text import Text
-
-    table = Table(box=SIMPLE_HEAD, padding=(0, 1, 0, 0), pad_edge=False)
-    longest = max(map(len, names), default=1)
-    table.add_column(Text(title), overflow="fold", min_width=min(longest, width))
-    for column in columns:
-        table.add_column(column, justify="right", no_wrap=True)
-    return table
+def _dim(results: Results) -> frozenset[str]:
+    return frozenset(system.name for system in results.systems if not system.is_model)

@@ -7,16 +7,15 @@ from collections import Counter
 from arrayse.report.cells import Cell, System
 from arrayse.report.results import DATASET, Key, Results, Snr
 from arrayse.report.text import (
-    MISSING,
     count,
     decibels,
     higher_is_better,
     listing,
     metric_style,
     p_value,
-    percent_spread,
+    percent_interval,
     place_name,
-    with_spread,
+    with_interval,
 )
 
 DEFINITIONS = (
@@ -27,7 +26,10 @@ OTHER_DEFINITIONS = {
     "pairs": "Scores compare with the clean file of each pair.",
     "recordings": "There is no reference: scores are foretold from the sound alone.",
 }
-KEPT = "Share of the gain of {teacher} over the noisy input"
+INTERVALS = (
+    "±: half of the 95 % interval, where its sides differ by no more than one in the last digit; elsewhere its ends "
+    "are in brackets."
+)
 OVERALL = "Mean"
 
 MIN_SCENES = 20
@@ -38,7 +40,7 @@ def heading(results: Results) -> str:
     """What was measured on what, in one line."""
     data = " · ".join(part for part in (place_name(results.data), results.split) if part)
     by = " by input SNR" if results.snr_db else ""
-    return f"{results.label}{': ' if data else ''}{data}, mean ± half of the 95 % interval{by}"
+    return f"{results.label}{': ' if data else ''}{data}, mean and 95 % interval{by}"
 
 
 def column_titles(results: Results) -> list[str]:
@@ -62,11 +64,11 @@ def values(results: Results, system: System, metric: str) -> list[str]:
     """The row of one system and metric as text, one entry for each column; † marks failures."""
     cells = [results.cell(system.name, snr_db, metric) for snr_db in results.columns]
     digits = metric_style(metric).digits
-    return [with_spread(cell.mean, cell.half_width, digits) + ("†" if cell.n_failed else "") for cell in cells]
+    return [with_interval(cell, digits) + ("†" if cell.n_failed else "") for cell in cells]
 
 
 def difference_rows(results: Results, metric: str, with_p: bool = False) -> dict[tuple[str, str], list[str]]:
-    """Paired differences (system, baseline) as text, mean ± half of the 95 % interval, one entry for each column.
+    """Paired differences (system, baseline) as text, mean and 95 % interval, one entry for each column.
 
     ``*`` marks those whose corrected p value is below 0.05, or with ``with_p`` the value itself stands by.
     """
@@ -78,9 +80,9 @@ def difference_rows(results: Results, metric: str, with_p: bool = False) -> dict
         rows[pair] = []
         for snr_db in results.columns:
             cell = cells.get((snr_db, metric))
-            text = MISSING if cell is None else with_spread(cell.mean, cell.half_width, digits, signed=True)
+            text = with_interval(cell, digits, signed=True)
             if cell is not None and cell.p_holm is not None:
-                text += f" (p {p_value(cell.p_holm)})" if with_p else "*" if cell.is_significant else ""
+                text += f", p {p_value(cell.p_holm)}" if with_p else "*" if cell.is_significant else ""
             rows[pair].append(text)
     return rows
 
@@ -91,17 +93,23 @@ def kept_rows(results: Results, metric: str) -> dict[str, list[str]]:
     for system in results.systems:
         shares = [results.gain_kept.get((system.name, snr_db, metric)) for snr_db in results.columns]
         if any(share is not None and share.mean is not None for share in shares):
-            rows[system.name] = [
-                MISSING if share is None else percent_spread(share.mean, share.half_width) for share in shares
-            ]
+            rows[system.name] = [percent_interval(share) for share in shares]
     return rows
+
+
+def kept_text(results: Results) -> str:
+    """What gain kept is."""
+    return f"share of the gain of {results.gain_teacher} over the noisy input"
 
 
 def few_scenes(results: Results) -> str:
     """A warning where intervals are far too narrow to be believed; empty where they are not."""
-    if not results.metrics or results.n_scenes >= MIN_SCENES:
-        return ""
-    return f"Only {results.n_scenes} {results.scenes}: intervals and p values are not to be trusted."
+    return too_few(results.n_scenes, results.scenes, "intervals and p values") if results.metrics else ""
+
+
+def too_few(n: int, scenes: str, what: str) -> str:
+    """See :func:`few_scenes`."""
+    return "" if n >= MIN_SCENES else f"Only {n} {scenes}: {what} are not to be trusted."
 
 
 def notes(results: Results) -> list[str]:
@@ -112,6 +120,7 @@ def notes(results: Results) -> list[str]:
     lines = [
         f"n = {n} scored utterances behind each number ({results.n_scenes} {results.scenes}, {same}).",
         few_scenes(results),
+        INTERVALS if any(cell.low is not None for cell in results.cells.values()) else "",
         _failure_note(results),
         DEFINITIONS if results.source == DATASET else OTHER_DEFINITIONS.get(results.source, ""),
         *test_notes(results),

@@ -6,11 +6,27 @@ import math
 import re
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Protocol
 
 from arrayse.metrics import METRICS
-from arrayse.report.cells import Cell
 
 MISSING = "–"
+
+
+class Interval(Protocol):
+    """A mean with its 95 % interval: a cell of a table, a summary of scores."""
+
+    @property
+    def mean(self) -> float | None:
+        """None: there was nothing to average."""
+
+    @property
+    def low(self) -> float | None:
+        """Lower end; None: no interval."""
+
+    @property
+    def high(self) -> float | None:
+        """Upper end; None: no interval."""
 
 
 @dataclass(frozen=True)
@@ -74,24 +90,38 @@ def shows_zero(value: float, digits: int) -> bool:
     return float(f"{value:.{digits}f}") == 0
 
 
-def with_spread(value: float | None, half_width: float | None, digits: int, signed: bool = False) -> str:
-    """``mean ±half-width``, or the mean alone where there is no interval."""
-    if value is None or half_width is None:
-        return number(value, digits, signed)
-    return f"{number(value, digits, signed)} ±{number(half_width, digits)}"
+def spread(found: Interval, digits: int, scale: float = 1.0) -> str:
+    """The interval behind a mean; empty without one.
+
+    Bootstrap intervals need not lie evenly around their mean: half of the interval, ``±0.10``, where its sides differ
+    by no more than one in the last of these digits, else both ends, ``(−0.01 to 0.06)``.
+    """
+    if found.mean is None or found.low is None or found.high is None:
+        return ""
+    below, above = scale * (found.mean - found.low), scale * (found.high - found.mean)
+    if abs(above - below) * 10**digits <= 1:
+        return f"±{number((below + above) / 2, digits)}"
+    return f"({number(scale * found.low, digits)} to {number(scale * found.high, digits)})"
 
 
-def with_unit(change: Cell, metric: str) -> str:
+def with_interval(found: Interval | None, digits: int, signed: bool = False, scale: float = 1.0) -> str:
+    """A mean and its :func:`spread`; the mean alone where there is no interval, a dash where there is no mean."""
+    if found is None or found.mean is None:
+        return MISSING
+    return f"{number(scale * found.mean, digits, signed)} {spread(found, digits, scale)}".rstrip()
+
+
+def with_unit(change: Interval, metric: str) -> str:
     """A difference in a metric as ``+1.2 ±0.3 dB``."""
     style = metric_style(metric)
-    return f"{with_spread(change.mean, change.half_width, style.digits, signed=True)} {style.unit}".rstrip()
+    return f"{with_interval(change, style.digits, signed=True)} {style.unit}".rstrip()
 
 
-def percent_spread(fraction: float | None, half_width: float | None) -> str:
-    """``83 ±12 %``, or the fraction alone where there is no interval."""
-    if fraction is None or half_width is None:
-        return MISSING if fraction is None else percent(fraction)
-    return f"{number(100 * fraction, 0)} ±{number(100 * half_width, 0)} %"
+def percent_interval(share: Interval | None) -> str:
+    """A fraction as ``83 ±12 %`` or ``83 (70 to 97) %``, alone where there is no interval."""
+    if share is None or share.mean is None:
+        return MISSING
+    return f"{with_interval(share, 0, scale=100)} %"
 
 
 def p_value(p: float | None) -> str:

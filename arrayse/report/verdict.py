@@ -1,9 +1,10 @@
-"""What speaks against the best model: it is worse than its input, or no student beats the baseline."""
+"""What speaks against the best model: its input, the baseline, a beamformer that is ahead, a teacher that is not."""
 
 from __future__ import annotations
 
 from arrayse.report.cells import Cell, System
 from arrayse.report.results import Results
+from arrayse.report.rivals import against_beamformers, against_distillation, against_teacher, told_direction
 from arrayse.report.text import higher_is_better, listing, metric_style, shows_zero, with_unit
 
 
@@ -15,7 +16,14 @@ def verdict(results: Results, best: System, role: str) -> tuple[str, ...]:
         best: the candidate with the best mean of the first metric.
         role: what candidates are called, ``student`` or ``model``.
     """
-    return tuple(filter(None, (_against_input(results, best, role), _against_baseline(results, role))))
+    found = (
+        _against_input(results, best, role),
+        against_distillation(results, best, role),
+        _against_baseline(results, role),
+        against_beamformers(results),
+        against_teacher(results, best),
+    )
+    return tuple(filter(None, found))
 
 
 def change(results: Results, system: str, metric: str) -> Cell | None:
@@ -40,7 +48,7 @@ def _against_input(results: Results, best: System, role: str) -> str:
         is_zero = shows_zero(cell.mean, style.digits)
         if better * cell.mean > 0 and not is_zero:
             continue
-        is_clear = not is_zero and (cell.sign == -better or cell.half_width is None)
+        is_clear = not is_zero and (cell.sign == -better or cell.low is None)
         (worse if is_clear else not_better).append(f"{style.label} ({with_unit(cell, metric)})")
         even_the_best |= metric == results.metrics[0] and len(results.candidates) > 1
     parts = [f"worse than the noisy input in {listing(worse)}"] if worse else []
@@ -53,7 +61,8 @@ def _against_input(results: Results, best: System, role: str) -> str:
 def _against_baseline(results: Results, role: str) -> str:
     baseline = results.baseline
     rivals = [system.name for system in results.candidates if (system.name, baseline) in results.differences]
-    if baseline is None or not rivals:
+    system = next((system for system in results.systems if system.name == baseline), None)
+    if system is None or baseline is None or system.is_bound or not rivals:
         return ""
     beaten = {metric: _is_beaten(results, rivals, baseline, metric) for metric in results.metrics}
     unbeaten = [metric_style(metric).label for metric, found in beaten.items() if found is False]
@@ -61,9 +70,8 @@ def _against_baseline(results: Results, role: str) -> str:
         return ""
     who = f"No {role} beats" if len(rivals) > 1 else f"{rivals[0]} does not beat"
     where = "" if not any(beaten.values()) else f" in {listing(unbeaten)}"
-    return (
-        f"{who} the baseline {baseline}{where}: no 95 % interval of a paired difference is on the better side of zero."
-    )
+    why = "no 95 % interval of a paired difference is on the better side of zero"
+    return f"{who} the baseline {baseline}{told_direction(system)}{where}: {why}."
 
 
 def _is_beaten(results: Results, rivals: list[str], baseline: str, metric: str) -> bool | None:

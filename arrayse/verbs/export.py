@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -10,45 +9,33 @@ from typing import TYPE_CHECKING
 from arrayse.checkpoint import fingerprint, load_enhancer
 from arrayse.config import ConfigError
 from arrayse.evaluation.lineup import check_fits
-from arrayse.report.text import count, metric_style, number, with_spread
+from arrayse.report.text import count, metric_style, number, with_interval
+from arrayse.stream.onnx_backend import OnnxBackend, check_packages
 from arrayse.verbs.common import Values, open_data
 
 if TYPE_CHECKING:
     from arrayse.export.build import Exported
     from arrayse.export.quality import Loss
 
-PACKAGES = ("onnx", "onnxruntime")
 
-
-def check_packages() -> None:
-    """Raises ValueError where a package of the extra is missing."""
-    missing = [name for name in PACKAGES if importlib.util.find_spec(name) is None]
-    if missing:
-        raise ValueError(f"export: expected the packages {', '.join(PACKAGES)}, got no {missing[0]}: {INSTALL}")
-
-
-INSTALL = "pip install 'arrayse[export]'"
-
-
-def run_export(run: Path, out: Path, values: Values, progress: Callable[[int, int], None]) -> list[str]:
-    """Writes the network of a run as an ONNX file.
+def run_export(
+    run: Path, out: Path, values: Values, progress: Callable[[int, int], None], say: Callable[[str], None]
+) -> None:
+    """Writes the network of a run as an ONNX file, and scores it afterwards where ``data`` asks for that.
 
     Args:
         run: folder of a causal network.
         out: the file.
         values: checked keys of ``export``.
-        progress: called with scenes done and scenes in all, where ``data`` asks for scores.
-
-    Returns:
-        What was done, line by line.
+        progress: called with scenes scored and scenes in all.
+        say: called with what was done, line by line, as soon as it is.
 
     Raises:
         ValueError: see :func:`arrayse.export.build.export`; a dataset that does not fit; a missing package.
     """
-    check_packages()
+    check_packages("onnx", "onnxruntime")
     from arrayse.export.build import default_form, export
     from arrayse.export.quality import int8_losses
-    from arrayse.stream.onnx_backend import OnnxBackend
 
     if values["data"] is not None and not values["int8"]:
         raise ConfigError("data: expected it with int8=true, whose cost it tells, got it without")
@@ -58,11 +45,13 @@ def run_export(run: Path, out: Path, values: Values, progress: Callable[[int, in
         check_fits(str(run), enhancer, dataset)
         dataset.entries("test")
     exported = export(enhancer, out, values["form"] or default_form(enhancer), values["int8"], fingerprint(run))
-    lines = told(exported)
+    for line in (*told(exported), f"exported: {out}"):
+        say(line)
     if dataset is not None:
-        losses = int8_losses(enhancer, OnnxBackend(out), dataset, values["n_scenes"], progress)
-        lines += [loss_line(loss) for loss in losses]
-    return lines
+        n_scenes = len(dataset.entries("test")[: values["n_scenes"]])
+        say(f"scoring float and int8 on {n_scenes} test scenes; the file is there already")
+        for loss in int8_losses(enhancer, OnnxBackend(out), dataset, values["n_scenes"], progress):
+            say(loss_line(loss))
 
 
 def told(exported: Exported) -> list[str]:
@@ -83,11 +72,10 @@ def told(exported: Exported) -> list[str]:
 
 
 def loss_line(loss: Loss) -> str:
-    """Means of network and file, and the mean difference with half its interval."""
+    """Means of network and file, and the mean difference with its interval."""
     style, gap = metric_style(loss.metric), loss.difference
     digits = style.digits + 1
-    half = None if gap.low is None or gap.high is None else (gap.high - gap.low) / 2
-    change = with_spread(gap.mean, half, digits, signed=True)
+    change = with_interval(gap, digits, signed=True)
     sides = f"float {number(loss.whole.mean, digits)}, int8 {number(loss.int8.mean, digits)}"
     failed = f", {gap.n_failed} without a value" if gap.n_failed else ""
     return f"{style.title}: {sides}, difference {change} (n = {gap.n}{failed})"

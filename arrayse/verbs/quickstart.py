@@ -40,6 +40,6 @@ def quickstart(out: Path, console: Console) -> Path:
     runs = {name: out / name for name, *_ in TRAININGS}
     values = read_config("evaluate", ["quickstart", f"data={data}", f"out={out / 'evaluation'}"])
     with count_bar(console, "scenes") as progress:
-        summary = run_evaluate(values, runs, progress)
+        summary = run_evaluate(values, runs, progress, say)
     print_table(summary, console)
     return build_report([out / "evaluation"], out / "report.html")

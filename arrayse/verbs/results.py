@@ -26,13 +26,19 @@ DEFAULT_SNR_DB = [-5.0, 0.0, 5.0, 10.0, 15.0]
 DEFAULT_SPLIT = "test"
 
 
-def run_evaluate(values: Values, runs: dict[str, Path], progress: Callable[[int, int], None]) -> Values:
+def run_evaluate(
+    values: Values,
+    runs: dict[str, Path],
+    progress: Callable[[int, int], None],
+    tell: Callable[[str], None] = lambda text: None,
+) -> Values:
     """Evaluates runs and returns the summary; tables and how fast networks are lie beside it.
 
     Args:
         values: of an evaluate config.
         runs: run folders by name.
         progress: called with scenes done and in all.
+        tell: gets a line about what is kept of an evaluation that goes on.
 
     Raises:
         ValueError: not one source, keys that could do nothing; see :func:`arrayse.evaluation.loop.evaluate`.
@@ -41,7 +47,7 @@ def run_evaluate(values: Values, runs: dict[str, Path], progress: Callable[[int,
     if request.source == DATASET:
         open_data(request.data)
     workers = values["workers"] or available_cores()
-    summary = evaluate(request, out, workers, provenance(values["seed"]), progress, values["cluster"])
+    summary = evaluate(request, out, workers, provenance(values["seed"]), progress, values["cluster"], tell)
     if values["speed"]:
         measure_speed(out, runs)
     split = request.split if request.source == DATASET else None

@@ -14,18 +14,24 @@ from compression.networks import VARIANTS
 from shared.tables import figures, piped
 
 from arrayse.checkpoint import load_enhancer
+from arrayse.evaluation.baselines import BEAMFORMERS
 from arrayse.files import read_json, read_json_lines, write_text
 from arrayse.profile.cost import Cost, cost
-from arrayse.report.text import count, decibels, metric_style, with_spread
+from arrayse.report.text import count, decibels, metric_style, with_interval
 from arrayse.statistics import Summary, paired_difference, scores_by_name, summarise
+
+Scores = dict[tuple[str, float | None], np.ndarray]
+"""(n_scenes,) by metric and SNR; the SNR is None for the mean over all of them."""
 
 MAIN_SNR_DB = 0.0
 
 NOTES = (
-    "Mean ± half of the 95 % interval over scenes (bootstrap); one training each: no interval has the spread of "
-    "trainings in it. Mean: the score of a scene is its mean over {snrs} dB.",
+    "Mean ± half of the 95 % interval over scenes (bootstrap), or its ends where its sides differ by more than one in "
+    "the last digit; one training each: no interval has the spread of trainings in it. Mean: the score of a scene is "
+    "its mean over {snrs} dB.",
     "Difference, paired by scene: of a network in 32 bits to the first, one in 8 bits to itself in 32. In 8 bits: "
     "weights of LSTMs and large linear layers, inputs quantised as they come (ONNX Runtime), scored as a stream.",
+    "Fixed and estimated beamformers are told the true direction of the talker, oracles the stems.",
     "RTF: CPU time of one thread for a block of a stream over its length, transforms included; median of {n} blocks, "
     "all networks in turns on one machine. Ratios mean more than the numbers themselves.",
 )
@@ -41,7 +47,7 @@ class Line:
         cost: of the network.
         kilobytes: of its ONNX file.
         factors: real-time factors by way to run it.
-        scores: (n_scenes,) by metric and SNR; the SNR is None for the mean over all of them.
+        scores: of the test scenes.
     """
 
     name: str
@@ -49,7 +55,7 @@ class Line:
     cost: Cost
     kilobytes: float
     factors: dict[str, float]
-    scores: dict[tuple[str, float | None], np.ndarray]
+    scores: Scores
 
 
 def write_tables(runs: Path, out: Path, n_blocks: int) -> None:
@@ -64,12 +70,12 @@ def write_tables(runs: Path, out: Path, n_blocks: int) -> None:
             scores = scores_of(int8_name(name) if int8 else name, rows, summary)
             kilobytes = exported(runs / name, int8).stat().st_size / 1000
             lines.append(Line(name, int8, costs, kilobytes, factors[name], scores))
-    noisy = scores_of("noisy", rows, summary)
-    write_text(out / "table.md", page(lines, noisy, summary, n_blocks))
-    write_text(out / "table.csv", csv_table(lines, noisy))
+    others = {name: scores_of(name, rows, summary) for name in ("noisy", *BEAMFORMERS)}
+    write_text(out / "table.md", page(lines, others, summary, n_blocks))
+    write_text(out / "table.csv", csv_table(lines, others))
 
 
-def scores_of(name: str, rows: list[Any], summary: Any) -> dict[tuple[str, float | None], np.ndarray]:
+def scores_of(name: str, rows: list[Any], summary: Any) -> Scores:
     """Scores of a system by metric and SNR, and their means over all SNRs."""
     scenes, found = sorted({row["scene"] for row in rows}), dict[tuple[str, float | None], np.ndarray]()
     for metric in summary["metrics"]:
@@ -79,9 +85,9 @@ def scores_of(name: str, rows: list[Any], summary: Any) -> dict[tuple[str, float
     return found
 
 
-def page(lines: list[Line], noisy: dict[tuple[str, float | None], np.ndarray], summary: Any, n_blocks: int) -> str:
-    """Markdown: cost and speed, then scores at 0 dB and over all SNRs."""
-    metrics, n_scenes = summary["metrics"], len(next(iter(noisy.values())))
+def page(lines: list[Line], others: dict[str, Scores], summary: Any, n_blocks: int) -> str:
+    """Markdown: cost and speed, then scores at 0 dB and over all SNRs; below them noisy input and baselines."""
+    metrics, n_scenes = summary["metrics"], len(next(iter(others["noisy"].values())))
     titles = [metric_style(metric).title for metric in metrics]
     blocks = ["# Forms of a small FT-JNF: quality and cost"]
     blocks.append(f"{summary['label']}, split {summary['split']}: n = {n_scenes} scenes. Ring of five microphones.")
@@ -90,8 +96,9 @@ def page(lines: list[Line], noisy: dict[tuple[str, float | None], np.ndarray], s
         table = [[*head, *titles, f"{titles[0]} difference"]]
         for line, float_line in zip(lines, [each for each in lines if not each.int8 for _ in (0, 1)], strict=True):
             table.append([*left(line), *right(line, float_line if line.int8 else lines[0], metrics, snr_db)])
-        scores = [cell(metric, summarise(noisy[metric, snr_db], rng())) for metric in metrics]
-        table.append(["noisy", *["–"] * 7, *scores, "–"])
+        for name, found in others.items():
+            scores = [cell(metric, summarise(found[metric, snr_db], rng())) for metric in metrics]
+            table.append([name.replace("_", r"\_"), *["–"] * 7, *scores, "–"])
         blocks += [f"**{heading}**", piped(table, 2)]
     snrs = ", ".join(decibels(each) for each in summary["snr_db"])
     notes = [note.format(snrs=snrs, n=n_blocks) for note in NOTES]
@@ -119,30 +126,29 @@ def right(line: Line, other: Line, metrics: list[str], snr_db: float | None) -> 
 
 
 def cell(metric: str, found: Summary, more_digits: int = 0) -> str:
-    """``mean ±half``; signed where it is a difference."""
-    half = None if found.low is None or found.high is None else (found.high - found.low) / 2
-    return with_spread(found.mean, half, metric_style(metric).digits + more_digits, signed=more_digits > 0)
+    """The mean with its interval; signed where it is a difference."""
+    return with_interval(found, metric_style(metric).digits + more_digits, signed=more_digits > 0)
 
 
-def csv_table(lines: list[Line], noisy: dict[tuple[str, float | None], np.ndarray]) -> str:
-    """A line for each network, metric and SNR."""
+def csv_table(lines: list[Line], others: dict[str, Scores]) -> str:
+    """A line for each network or baseline, metric and SNR."""
     file = io.StringIO()
     writer = csv.writer(file, lineterminator="\n")
     about = ["network", "weights", "latency_ms", "params", "macs_per_second", "kilobytes", "rtf_torch", "rtf_onnx"]
     writer.writerow([*about, "metric", "snr_db", "mean", "low", "high", "n_scenes", "n_failed"])
-    first: list[tuple[list[Any], dict[tuple[str, float | None], np.ndarray]]] = [(["noisy", *[""] * 7], noisy)]
+    found: list[tuple[list[Any], Scores]] = [([name, *[""] * 7], scores) for name, scores in others.items()]
     for line in lines:
         kind = "int8" if line.int8 else "onnx"
         own = [line.name, "int8" if line.int8 else "float32", line.cost.latency_ms, line.cost.parameters]
         own += [figures(line.cost.macs_per_second), figures(line.kilobytes)]
         own += ["" if line.int8 else figures(line.factors["torch"]), figures(line.factors[kind])]
-        first.append((own, line.scores))
-    for own, scores in first:
+        found.append((own, line.scores))
+    for own, scores in found:
         for (metric, snr_db), values in scores.items():
-            found = summarise(values, rng())
+            mean = summarise(values, rng())
             where = "all" if snr_db is None else f"{snr_db:g}"
-            numbers = [figures(each) for each in (found.mean, found.low, found.high)]
-            writer.writerow([*own, metric, where, *numbers, found.n, found.n_failed])
+            numbers = [figures(each) for each in (mean.mean, mean.low, mean.high)]
+            writer.writerow([*own, metric, where, *numbers, mean.n, mean.n_failed])
     return file.getvalue()
 
 

@@ -27,16 +27,16 @@ class Estimate:
     n_seeds: int
 
     @property
-    def half_width(self) -> float | None:
-        """Half of the interval; None where there was nothing to resample."""
-        low, high = self.summary.low, self.summary.high
-        return None if low is None or high is None or max(self.summary.n, self.n_seeds) < 2 else (high - low) / 2
+    def has_interval(self) -> bool:
+        """Whether there was anything to resample."""
+        found = self.summary
+        return found.low is not None and found.high is not None and max(found.n, self.n_seeds) > 1
 
     @property
     def is_clear(self) -> bool:
         """Whether there is an interval and zero lies outside of it."""
         low, high = self.summary.low, self.summary.high
-        return self.half_width is not None and low is not None and high is not None and (low > 0 or high < 0)
+        return self.has_interval and low is not None and high is not None and (low > 0 or high < 0)
 
 
 @dataclass(frozen=True)

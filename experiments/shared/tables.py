@@ -5,19 +5,21 @@ from __future__ import annotations
 import csv
 import io
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 from shared.cells import MAIN_METRIC, Cell, Estimate, Results
 from shared.comparison import Comparison, System
 from shared.scores import Evaluation
 
-from arrayse.report.text import MISSING, count, decibels, metric_style, with_spread
+from arrayse.report.text import MISSING, count, decibels, metric_style, with_interval
 
 LEFT = ["Size", "System", "Mics", "Seeds"]
 """What a row of a table is about."""
 
 NOTES = (
-    "Mean ± half of the 95 % interval. Seeds and scenes are resampled independently (pigeonhole bootstrap, Owen 2007), "
+    "Mean ± half of the 95 % interval, or its ends where its sides differ by more than one in the last digit. Seeds "
+    "and scenes are resampled independently (pigeonhole bootstrap, Owen 2007), "
     "always over the same SNR. A system that is no student is one training or none: its interval is over scenes alone, "
     "and so is that of a student with one seed. Few seeds make intervals too narrow: where trainings differ more than "
     "scenes, those of two or three seeds hold the true value in 50 % or 75 % of all cases only.",
@@ -135,11 +137,11 @@ def costs(evaluation: Evaluation, system: System) -> list[str]:
 def text(
     estimate: Estimate | None, of: Evaluation, cell: Cell, digits: int, signed: bool = False, scale: int = 1
 ) -> str:
-    """``mean ±half``, then what it rests on if that is less than the rest; bold for a difference clear of zero."""
+    """The mean with its interval, and what it rests on if that is less; bold for a difference clear of zero."""
     if estimate is None:
         return MISSING
-    mean, half = ((None if value is None else scale * value) for value in (estimate.summary.mean, estimate.half_width))
-    found = with_spread(mean, half, digits, signed)
+    summary = estimate.summary if estimate.has_interval else replace(estimate.summary, low=None, high=None)
+    found = with_interval(summary, digits, signed, scale)
     if signed and estimate.is_clear:
         found = f"**{found}**"
     less = [f"{estimate.summary.n} scenes"] if estimate.summary.n_failed else []
