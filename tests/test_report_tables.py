@@ -187,6 +187,8 @@ def test_only_intervals_of_nearly_equal_sides_are_written_with_plus_minus() -> N
     even, uneven, alone = cell(1.5, 1.25, 1.75), cell(0.02, -0.01, 0.07), cell(1.5, None, None)
     assert [with_interval(each, 2) for each in (even, uneven, alone)] == ["1.50 ±0.25", "0.02 (−0.01 to 0.07)", "1.50"]
     assert with_interval(cell(0.02, -0.01, 0.059), 2) == "0.02 ±0.03"  # sides of 0.03 and 0.039
+    assert with_interval(cell(0.5, 0.406, 0.6), 3) == "0.500 ±0.097"
+    assert with_interval(cell(0.5, 0.3, 0.6), 3) == "0.500 (0.300 to 0.600)"
     assert with_interval(uneven, 1) == "0.0 ±0.0"  # what the digits do not show is no difference
     assert with_interval(uneven, 2, signed=True) == "+0.02 (−0.01 to 0.07)"
     assert [with_interval(each, 2) for each in (None, cell(None, None, None))] == ["–", "–"]
@@ -208,7 +210,7 @@ def test_what_is_written_of_an_interval_gives_its_ends_back(a: float, b: float, 
     else:
         first, last = text.strip("()").split(" to ")
         ends = float(first), float(last)
-    assert ends == pytest.approx((low, high), abs=1.001 * unit)
+    assert ends == pytest.approx((low, high), abs=1.001 * max(unit, 0.5 * unit + (high - low) / 16))
 
 
 @pytest.mark.parametrize("made", [markdown_table, latex_table, "terminal"])

@@ -71,7 +71,7 @@ def shown(value: float) -> str:
 
 def written(row: Summary) -> str:
     """Mean and interval as a cell has them, worked out here once more."""
-    is_even = abs(row["low"] + row["high"] - 2 * row["mean"]) <= 0.1
+    is_even = abs(row["low"] + row["high"] - 2 * row["mean"]) <= max(0.1, 0.125 * (row["high"] - row["low"]))
     half, ends = shown((row["high"] - row["low"]) / 2), f"({shown(row['low'])} to {shown(row['high'])})"
     return f"{shown(row['mean'])} {f'±{half}' if is_even else ends}"
 

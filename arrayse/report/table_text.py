@@ -27,8 +27,8 @@ OTHER_DEFINITIONS = {
     "recordings": "There is no reference: scores are foretold from the sound alone.",
 }
 INTERVALS = (
-    "±: half of the 95 % interval, where its sides differ by no more than one in the last digit; elsewhere its ends "
-    "are in brackets."
+    "±: half of the 95 % interval, where its sides differ by no more than a quarter of that, or one in the last digit; "
+    "elsewhere its ends are in brackets."
 )
 OVERALL = "Mean"
 

@@ -90,17 +90,22 @@ def shows_zero(value: float, digits: int) -> bool:
     return float(f"{value:.{digits}f}") == 0
 
 
+EVEN = 0.25
+"""By how much of half an interval its sides may differ to be written as one number."""
+
+
 def spread(found: Interval, digits: int, scale: float = 1.0) -> str:
     """The interval behind a mean; empty without one.
 
     Bootstrap intervals need not lie evenly around their mean: half of the interval, ``±0.10``, where its sides differ
-    by no more than one in the last of these digits, else both ends, ``(−0.01 to 0.06)``.
+    by no more than a quarter of that, or one in the last of these digits, else both ends, ``(−0.01 to 0.06)``.
     """
     if found.mean is None or found.low is None or found.high is None:
         return ""
     below, above = scale * (found.mean - found.low), scale * (found.high - found.mean)
-    if abs(above - below) * 10**digits <= 1:
-        return f"±{number((below + above) / 2, digits)}"
+    half = (below + above) / 2
+    if abs(above - below) <= max(EVEN * half, 10**-digits):
+        return f"±{number(half, digits)}"
     return f"({number(scale * found.low, digits)} to {number(scale * found.high, digits)})"
 
 

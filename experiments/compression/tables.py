@@ -26,8 +26,8 @@ Scores = dict[tuple[str, float | None], np.ndarray]
 MAIN_SNR_DB = 0.0
 
 NOTES = (
-    "Mean ± half of the 95 % interval over scenes (bootstrap), or its ends where its sides differ by more than one in "
-    "the last digit; one training each: no interval has the spread of trainings in it. Mean: the score of a scene is "
+    "Mean ± half of the 95 % interval over scenes (bootstrap), or its ends where its sides differ by more than a "
+    "quarter of that; one training each: no interval has the spread of trainings in it. Mean: the score of a scene is "
     "its mean over {snrs} dB.",
     "Difference, paired by scene: of a network in 32 bits to the first, one in 8 bits to itself in 32. In 8 bits: "
     "weights of LSTMs and large linear layers, inputs quantised as they come (ONNX Runtime), scored as a stream.",

@@ -18,7 +18,7 @@ LEFT = ["Size", "System", "Mics", "Seeds"]
 """What a row of a table is about."""
 
 NOTES = (
-    "Mean ± half of the 95 % interval, or its ends where its sides differ by more than one in the last digit. Seeds "
+    "Mean ± half of the 95 % interval, or its ends where its sides differ by more than a quarter of that. Seeds "
     "and scenes are resampled independently (pigeonhole bootstrap, Owen 2007), "
     "always over the same SNR. A system that is no student is one training or none: its interval is over scenes alone, "
     "and so is that of a student with one seed. Few seeds make intervals too narrow: where trainings differ more than "
