@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib
 import importlib.util
 import io
+import os
 import re
 import shutil
 from dataclasses import dataclass
@@ -44,6 +45,14 @@ EXTRAS = {
 }
 """For each extra of the package modules that it brings, and what these are good for."""
 
+BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable", "chrome")
+"""Names of a Chromium, in the order in which they are looked for."""
+
+
+def find_chromium() -> str | None:
+    """What ARRAYSE_CHROMIUM names, or the first of :data:`BROWSERS`: with it the HTML report is tested."""
+    return os.environ.get("ARRAYSE_CHROMIUM") or next(filter(None, map(shutil.which, BROWSERS)), None)
+
 
 def installable(told: str) -> str:
     """A text in which ``pip install 'arrayse[…]'`` installs an extra of this very package.
@@ -70,7 +79,7 @@ def examine() -> list[Finding]:
     """Looks at packages, hardware and space; changes nothing."""
     findings = [_needed(package) for package in MODULES]
     works = all(finding.ok for finding in findings)
-    return findings + (_hardware() if works else []) + _extras()
+    return [*findings, *(_hardware() if works else []), *_extras(), _browser()]
 
 
 def _needed(package: str) -> Finding:
@@ -131,3 +140,12 @@ def _extras() -> list[Finding]:
         found = brings if there else installable(f"absent: pip install 'arrayse[{extra}]' brings {brings}")
         findings.append(Finding(f"extra {extra}", found, True if there else None))
     return findings
+
+
+def _browser() -> Finding:
+    found, how = find_chromium(), "apt install chromium, or ARRAYSE_CHROMIUM=path; the tests of the HTML report skip"
+    if found is None:
+        return Finding("Chromium", f"none: {how}", None)
+    if shutil.which(found) is None:
+        return Finding("Chromium", f"ARRAYSE_CHROMIUM={found}: expected a program, got none", False)
+    return Finding("Chromium", f"{found}: the tests of the HTML report open it", True)

@@ -16,6 +16,7 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from arrayse.cli import main
+from arrayse.files import read_json, write_json
 from arrayse.mixture import open_dataset
 from tests.test_evaluate import make_run
 from tests.tiny_scenes import hashes
@@ -205,6 +206,20 @@ def test_a_run_of_another_config_is_not_overwritten(
 
 
 # --- verify -------------------------------------------------------------------------------------------------
+
+
+def test_verify_counts_shards_that_an_interruption_left_out(
+    tiny_dataset: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    data = Path(shutil.copytree(tiny_dataset, tmp_path / "data"))
+    described = read_json(data / "dataset.json", "dataset")
+    write_json(data / "dataset.json", {**described, "n_scenes": {**described["n_scenes"], "test": 200}})
+    assert arrayse(monkeypatch, "verify", str(data), "workers=1") == 1
+    told = capsys.readouterr().out
+    assert told.count(": expected a shard folder, got none") == 4
+    assert "bad  … and 6 more shards, up to test/shard-00009: expected a shard folder, got none" in told
+    assert "9 of them are shards that are not there" in told
+    assert "of 208 scenes are there and right" in told
 
 
 def test_verify_tells_names_and_mends(

@@ -20,8 +20,8 @@ from tests.test_end_to_end import SIMULATE
 @pytest.mark.parametrize(
     ("number", "code", "says"),
     [
-        (signal.SIGINT, 130, "stopped: what can be"),
-        (signal.SIGTERM, 143, "stopped: what can be"),
+        (signal.SIGINT, 130, "stopped: the same"),
+        (signal.SIGTERM, 143, "stopped: the same"),
         (None, 143, "by SIGTERM: the"),
     ],
 )
@@ -52,7 +52,7 @@ def test_a_library_that_loses_an_interrupt_and_breaks_was_interrupted(
     monkeypatch.setattr("arrayse.cli.app", lose)
     assert arrayse(monkeypatch) == 130
     told = capsys.readouterr().err.splitlines()
-    assert told == ["error 'half a mapping'", "stopped: what can be resumed goes on with the same command"]
+    assert told == ["error 'half a mapping'", "stopped: the same command goes on where it can, or begins again"]
 
 
 def test_an_object_that_a_signal_left_half_made_says_nothing() -> None:
@@ -72,7 +72,7 @@ cli.main()
 """
     ended = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
     assert ended.returncode == 143
-    assert ended.stderr == "stopped: what can be resumed goes on with the same command\n"
+    assert ended.stderr == "stopped: the same command goes on where it can, or begins again\n"
 
 
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
@@ -91,7 +91,7 @@ def test_a_library_that_loses_a_signal_and_goes_on_was_stopped(
 
     monkeypatch.setattr("arrayse.cli.app", lose)
     assert arrayse(monkeypatch) == code
-    assert capsys.readouterr().err.count("stopped: what can be") == 1
+    assert capsys.readouterr().err.count("stopped: the same") == 1
 
 
 @pytest.mark.parametrize(("name", "code", "workers"), [("SIGTERM", 143, 2), ("SIGINT", 130, 1)])
@@ -114,7 +114,7 @@ def test_a_stopped_simulation_leaves_whole_shards_and_goes_on(
         child.send_signal(signal.Signals[name])
         out, errors = child.communicate()
     assert child.returncode == code, out + errors
-    assert errors.splitlines()[-1] == "stopped: what can be resumed goes on with the same command"
+    assert errors.splitlines()[-1] == "stopped: the same command goes on where it can, or begins again"
     assert "Traceback" not in errors
     assert not list(data.rglob(".*"))
     shards = list((data / "train").iterdir())

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import io
+import itertools
 import re
 import signal
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -72,7 +74,7 @@ def test_a_stream_is_what_enhance_makes(
     assert arrayse(monkeypatch, "stream", str(run), str(recording), str(out), *arguments) == 0
     output = told(capsys)
     assert blocks + " (taken off), 0 muted blocks" in output
-    assert re.search(r"real-time factor \d", output)
+    assert re.search(r"real-time factor [\d.e-]+ \(wall time, one thread\), ", output)
     assert soundfile.info(out).subtype == "PCM_16"
     expected = load_enhancer(run).enhance(soundfile.read(recording, dtype="float32")[0].T, RATE)
     assert len(steps(out)) == N_SAMPLES
@@ -89,6 +91,18 @@ def test_a_gain_and_flac(
     assert np.abs(steps(plain) / 10 - steps(quiet)).max() <= 1
     fails(monkeypatch, capsys, "dB above: gain_db=", *stream, str(loud), "gain_db=60")
     assert not loud.exists()
+
+
+@pytest.mark.parametrize("block", [16, 9999])
+def test_the_real_time_factor_counts_the_zeros_that_fill_the_last_block(
+    block: int, run: Path, recording: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """By a clock that every push takes a second of."""
+    clock = SimpleNamespace(perf_counter=itertools.count().__next__)
+    monkeypatch.setattr("arrayse.verbs.stream.time", clock)
+    out = str(recording.parent / "out.wav")
+    assert arrayse(monkeypatch, "stream", str(run), str(recording), out, f"block={block}") == 0
+    assert f"real-time factor {RATE / block:.3g} " in told(capsys)
 
 
 def test_a_file_is_never_read_whole(run: Path, recording: Path, monkeypatch: pytest.MonkeyPatch) -> None:

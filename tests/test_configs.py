@@ -15,10 +15,10 @@ from arrayse.frontend.stft import Stft
 from arrayse.kd import Distillation, build_term
 from arrayse.losses import WaveMagnitudeL1
 from arrayse.models import build_enhancer
-from arrayse.verbs.quickstart import TRAININGS
 from arrayse.training.settings import FitSettings
 from arrayse.verbs.data import build_world
 from arrayse.verbs.nets import describe
+from arrayse.verbs.quickstart import TRAININGS
 from simulate.recipe import recipe_from
 from simulate.render import render
 from simulate.scene import draw_scene

@@ -67,6 +67,7 @@ def test_a_coarse_clock_is_not_asked(monkeypatch: pytest.MonkeyPatch) -> None:
     clock = Clock(monkeypatch, resolution=0.015)
     measure({"a": clock.system("a", lambda number: 1.0)}, 1, 1.0)
     assert set(clock.asked) == {"perf_counter_ns"}
+    assert "Times: wall time of whole steps" in markdown_device(profile())
 
 
 @pytest.fixture
@@ -126,10 +127,10 @@ def test_without_the_extra_torch_is_timed_alone(monkeypatch: pytest.MonkeyPatch)
     monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
     got = device_profile("tiny", network("ft_jnf"), 1)
     assert list(got.times) == [TORCH]
-    assert "ONNX: not measured: export: expected the package onnx, got none: pip install 'arrayse[export]'" in (
+    assert "ONNX: not measured: onnx: expected the package, got none: pip install 'arrayse[export]'" in (
         markdown_device(got)
     )
-    with pytest.raises(ValueError, match="onnx: expected the package onnxruntime, got none: pip install"):
+    with pytest.raises(ValueError, match="onnxruntime: expected the package, got none: pip install"):
         device_profile("tiny", network("ft_jnf"), 1, Path("a.onnx"), "abc")
 
 
@@ -168,6 +169,7 @@ def test_the_markdown_says_what_was_measured_and_what_it_means() -> None:
     assert "ONNX int8 takes 0.5 ms of the 16 ms that there are for a block, 3.1 % of one core: " in told
     assert "a core 32 times slower would just keep up." in told
     assert "Transform, states and overlap-add take 20 % of the time of ONNX int8." in told
+    assert "Times: processor time (arrayse stream tells wall time) of whole steps" in told
     assert "500 blocks of noise each, in turn, load 9.0 on " in told
     assert "ONNX: not measured: export: no room" in told
 

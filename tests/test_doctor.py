@@ -47,6 +47,22 @@ def test_an_extra_comes_from_where_the_package_lies(tmp_path: Path, monkeypatch:
     assert doctor.installable(told) == told.replace("'arrayse[sofa]'", "-e '.[sofa]'")
 
 
+def test_the_browser_of_the_tests_is_looked_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("ARRAYSE_CHROMIUM", raising=False)
+    monkeypatch.setenv("PATH", str(tmp_path))
+    none = doctor._browser()
+    assert (none.ok, none.found[:47]) == (None, "none: apt install chromium, or ARRAYSE_CHROMIUM")
+    program = tmp_path / "google-chrome"
+    program.touch(mode=0o755)
+    there = doctor._browser()
+    assert (there.ok, doctor.find_chromium()) == (True, str(program))
+    assert there.found.startswith(f"{program}: ")
+    assert doctor.examine()[-1] == there
+    monkeypatch.setenv("ARRAYSE_CHROMIUM", "/no/such/program")
+    lost = doctor._browser()
+    assert (lost.ok, lost.found) == (False, "ARRAYSE_CHROMIUM=/no/such/program: expected a program, got none")
+
+
 def test_a_missing_package_is_bad(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(doctor, "MODULES", ("no_such_package",))
     assert doctor.examine()[0].ok is False

@@ -74,7 +74,7 @@ def test_a_file_computes_what_its_network_computes(kind: str, form: Any, mics: l
     for name in ("sample_rate", "mics", "block_samples", "delay_samples"):
         assert getattr(file, name) == getattr(torch_one, name)
     assert file.geometry.to_dict() == net.geometry.to_dict()
-    assert file.latency_samples == net.latency_samples
+    assert file.metadata.latency_samples == net.latency_samples
 
 
 @pytest.mark.usefixtures("short")

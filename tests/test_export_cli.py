@@ -68,6 +68,21 @@ def test_a_run_becomes_a_file_that_streams(
     np.testing.assert_allclose(soundfile.read("out.wav")[0], wanted, rtol=0, atol=1e-4)
 
 
+def test_what_is_done_is_told_before_the_long_scoring(
+    run: Path, tiny_dataset: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Who stops the scoring knows that there is a file, and what of."""
+
+    def stopped(*arguments: Any, **options: Any) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("arrayse.export.quality.score", stopped)
+    assert arrayse(monkeypatch, "export", "run", "a.onnx", "int8=true", f"data={tiny_dataset}", "n_scenes=1") == 130
+    told = " ".join(capsys.readouterr().out.split())
+    assert "exported: a.onnx scoring float and int8 on 1 test scenes; the file is there already" in told
+    assert OnnxBackend(Path("a.onnx")).metadata.int8
+
+
 def test_what_cannot_be_exported_is_told_by_name(
     run: Path, tiny_dataset: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -85,7 +100,7 @@ def test_what_cannot_be_exported_is_told_by_name(
     ]:
         fails(monkeypatch, capsys, expected, "export", *map(str, arguments))
     monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
-    wanted = installable("export: expected the packages onnx, onnxruntime, got no onnx: pip install 'arrayse[export]'")
+    wanted = installable("onnx: expected the package, got none: pip install 'arrayse[export]'")
     fails(monkeypatch, capsys, wanted, "export", "run", "a.onnx")
     assert not list(Path().glob("*.onnx"))
 

@@ -21,10 +21,10 @@ from arrayse.kd import LiveViews
 from arrayse.kd.views import look
 from arrayse.mixture import open_dataset
 from arrayse.objectives import Batch
-from arrayse.verbs.patches import Lesson, draw_patches, load_lesson, patch_views
 from arrayse.report.patches_figure import GREY, PatchView, patches_figure, picture
 from arrayse.training.settings import FitSettings
 from arrayse.verbs.nets import build_readers, run_train
+from arrayse.verbs.patches import Lesson, draw_patches, load_lesson, patch_views
 from tests.estimate_cases import slow_crossover
 from tests.test_report import Page
 from tests.tiny import description, enhancer

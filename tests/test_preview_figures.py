@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -10,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from arrayse.geometry import circular, pairwise_distances
+from arrayse.geometry import circular, pairwise_distances, phone
 from arrayse.preview.words import span
 from arrayse.report.preview_figures import (
     coherence_figure,
@@ -22,7 +23,7 @@ from arrayse.report.preview_figures import (
 )
 from arrayse.report.preview_measures import level_dbfs, real_coherence, spread_pairs, third_octave_levels
 from arrayse.report.preview_overview import overview_figure, sources_figure
-from arrayse.report.preview_room import room_figure
+from arrayse.report.preview_room import ZOOM, _low_zoom, _reach, room_figure
 from arrayse.report.preview_scene import (
     Preview,
     PreviewCoherence,
@@ -230,6 +231,38 @@ def test_plans_tell_their_directions() -> None:
     drawing = room_figure(scene(), "a")
     for title in ("Plan (m): x to the right, y up", "From the south (m): x to the right, z up"):
         assert title in drawing
+
+
+def test_the_legend_tells_of_what_is_drawn_and_of_nothing_else() -> None:
+    always = ["front of the array", "direct path of the target", "critical distance"]
+    still = scene()
+    room = still.room
+    assert room is not None
+    assert legend(still) == always
+    turning = replace(room, yaws_deg=np.array([90.0, 120.0]))
+    assert legend(replace(still, room=turning)) == [always[0], "where it turns", *always[1:]]
+    walking = replace(still.sources[1], path=np.array([[1.0, 2, 1.5], [1, 3, 1.5]]))
+    assert legend(replace(still, sources=(still.sources[0], walking))) == [always[0], "walk of a source", *always[1:]]
+    shifted = replace(room, mics=room.mics + 0.001)
+    assert legend(replace(still, room=shifted)) == [*always, "microphone as designed"]
+
+
+def legend(shown: PreviewScene) -> list[str]:
+    told = ("front of", "where it", "walk of", "direct path", "critical", "microphone as")
+    return [words for words in re.findall(r">([a-z ]+)</text>", room_figure(shown, "a")) if words.startswith(told)]
+
+
+def test_an_array_that_stands_is_drawn_whole_from_the_side() -> None:
+    still = scene()
+    assert still.room is not None
+    flat = replace(still.room, mics=circular().positions + 1, nominal_mics=circular().positions + 1)
+    assert _low_zoom(flat) == 0
+    for mics in (phone().positions, phone().positions * [1, 1, 0.1]):
+        standing = replace(flat, array_centre=np.ones(3), mics=mics + 1, nominal_mics=mics + 1)
+        shown_mm = 2 * _reach(standing) * _low_zoom(standing) / ZOOM
+        assert shown_mm > 1.2e3 * np.ptp(mics[:, 2])
+    assert "Array from the south" in room_figure(replace(still, room=standing, ref_mic=0), "a")
+    assert "Array from the south" not in room_figure(still, "a")
 
 
 def test_ranges_read_as_people_write_them() -> None:

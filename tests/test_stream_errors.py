@@ -6,6 +6,7 @@ import re
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -108,13 +109,33 @@ def test_blocks_that_are_refused_change_nothing(block: np.ndarray, message: str)
 def test_a_stream_that_was_flushed_has_to_be_reset() -> None:
     streamer = stream_of(network("ft_jnf"))
     streamer.flush()
-    wanted = r"expected a running stream, got one that was flushed: reset\(\) begins another"
+    wanted = r"expected a running stream, got one that has ended: reset\(\) begins another"
     with pytest.raises(ValueError, match=f"push: {wanted}"):
         streamer.push(noise(3))
     with pytest.raises(ValueError, match=f"flush: {wanted}"):
         streamer.flush()
     streamer.reset()
     assert streamer.push(noise(3)).shape == (3,)
+
+
+def test_a_stream_whose_network_failed_does_not_go_on_with_samples_missing() -> None:
+    class Failing(Summing):
+        fails = True
+
+        def push(self, wave: np.ndarray, state: Any) -> tuple[np.ndarray, Any]:
+            if self.fails and wave[0, 0] == 3:
+                raise RuntimeError("no memory")
+            return super().push(wave, state)
+
+    backend = Failing()
+    streamer = Streamer(backend)
+    with pytest.raises(RuntimeError, match="no memory"):
+        streamer.push(np.array([[1, 2, 3, 4]], np.float32))
+    backend.fails = False
+    with pytest.raises(ValueError, match="push: expected a running stream, got one that has ended"):
+        streamer.push(np.array([[5, 6]], np.float32))
+    streamer.reset()
+    assert streamer.push(np.array([[1, 2, 3, 4]], np.float32)).shape == (4,)
 
 
 @pytest.mark.parametrize("kind", OTHERS)

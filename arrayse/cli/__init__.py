@@ -61,7 +61,7 @@ def main() -> None:
             sys.exit(code)
     code = code if stop.code is None else stop.code
     if code in (INTERRUPTED, TERMINATED):
-        console_of_errors().print("stopped: what can be resumed goes on with the same command")
+        console_of_errors().print("stopped: the same command goes on where it can, or begins again")
     sys.exit(code)
 
 

@@ -29,13 +29,14 @@ def show(
     recordings, and `ref_mic`, the channel at which speech is to be estimated. Named arrays: circular, compact_diamond,
     linear, phone2, phone3, earbuds, glasses, my_array.
     """
-    from arrayse.config import read_array, read_config
+    from arrayse.config import find_config, read_array, read_config
     from arrayse.geometry import SPEED_OF_SOUND
     from arrayse.report.array_figure import draw_array
 
     names, overrides = split_arguments(arguments)
     if len(names) != 1:
         raise ValueError(f"array: expected one YAML file or named array, got {len(names)}")
+    path = find_config(names[0], "array", "a YAML file with positions and ref_mic, or a named array")
     geometry, values = read_array(names[0]), read_config("array_show", overrides)
     out = Path(values["out"] or f"{geometry.name}.png")
     if out.suffix != ".png":
@@ -46,9 +47,21 @@ def show(
         widest_hz = SPEED_OF_SOUND / (2 * geometry.aperture)
         console.print(
             f"spatial aliasing: from {widest_hz:.0f} Hz for the farthest pair, "
-            f"from {geometry.aliasing_hz:.0f} Hz for the closest, each along its own axis"
+            f"from {geometry.aliasing_hz:.0f} Hz for the closest, each along its own axis",
+            soft_wrap=True,
         )
+    for file in _passed_over(names[0], path):
+        told = f"{path.stem} is the named array; the file {file} that lies here is drawn by arrayse array show ./{file}"
+        console.print(escape(told), highlight=False, soft_wrap=True)
     console.print(f"picture: {escape(str(out))}")
+
+
+def _passed_over(name: str, path: Path) -> list[Path]:
+    """Files here that people may have meant by a name, where it means the named config at ``path``."""
+    from arrayse.config import config_root
+
+    files = (Path(name), Path(f"{name}.yaml")) if path.is_relative_to(config_root()) else ()
+    return [file for file in files if file.is_file() and not file.samefile(path)]
 
 
 @app.command()
@@ -78,9 +91,14 @@ def simulate(arguments: Arguments) -> None:
     with count_bar(console, "scenes") as progress, count_bar(console, "corpus files", transient=True) as opening:
         out = run_simulate(values, progress, teller(console), opening)
     if out.suffix == ".html" and out.is_file():
-        console.print(f"preview: {escape(str(out))}  (the same command without preview= simulates the dataset)")
+        then = "the same command without preview= simulates the dataset"
+        console.print(f"preview: {escape(str(out))}  ({then})", soft_wrap=True)
     else:
         console.print(f"dataset: {escape(str(out))}")
+
+
+SHOWN_SHARDS = 3
+"""Of those that are not there: an interruption leaves out hundreds."""
 
 
 @app.command()
@@ -108,12 +126,17 @@ def verify(
         problems, lines = run_verify(dataset, workers, repair, progress)
     for line in lines:
         console.print(escape(line), highlight=False, soft_wrap=True)
+    missing = [problem for problem in problems if problem.endswith(NO_SHARD)]
+    hidden = missing[SHOWN_SHARDS:]
     for problem in problems:
-        console.print(f"[red]bad[/]  {escape(problem)}", highlight=False, soft_wrap=True)
+        if problem not in hidden:
+            console.print(f"[red]bad[/]  {escape(problem)}", highlight=False, soft_wrap=True)
+    if hidden:
+        console.print(f"[red]bad[/]  … and {len(hidden)} more shards, up to {escape(hidden[-1])}", soft_wrap=True)
     if problems:
         console.print(f"{len(problems)} problems: --repair makes these shards again")
-        if n_missing := sum(problem.endswith(NO_SHARD) for problem in problems):
+        if missing:
             hint = "if it was interrupted, the same simulate command goes on"
-            console.print(f"{n_missing} of them are shards that are not there: {hint}", soft_wrap=True)
+            console.print(f"{len(missing)} of them are shards that are not there: {hint}", soft_wrap=True)
         raise typer.Exit(1)
     console.print(f"[green]ok[/]   {escape(str(dataset))}", soft_wrap=True)

@@ -6,7 +6,6 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.markup import escape
 
 from arrayse.cli.common import app, console, expanded
 
@@ -36,11 +35,9 @@ def export(
     """
     from arrayse.config import read_config
     from arrayse.ui import count_bar
+    from arrayse.verbs.common import teller
     from arrayse.verbs.export import run_export
 
     values = read_config("export", overrides or [])
     with count_bar(console, "scenes", transient=True) as progress:
-        lines = run_export(run, out, values, progress)
-    for line in lines:
-        console.print(escape(line), highlight=False)
-    console.print(f"exported: {escape(str(out))}")
+        run_export(run, out, values, progress, teller(console))

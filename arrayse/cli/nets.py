@@ -108,8 +108,8 @@ def patches(
     where they were.
     """
     from arrayse.config import read_config
-    from arrayse.verbs.patches import draw_patches
     from arrayse.ui import count_bar
+    from arrayse.verbs.patches import draw_patches
 
     values = read_config("patches", overrides or [])
     out = Path(values["out"] or run / "patches.html")

@@ -44,7 +44,7 @@ def stream(
 
     `arrayse stream runs/student live input=UMA output=Headphones   # until Ctrl-C`
 
-    Of a recording it tells latency and real-time factor, of live sound levels, load and dropped blocks.
+    Of a recording it tells latency and real-time factor (wall time), of live sound levels, load and dropped blocks.
     """
     from arrayse.profile.cost import one_thread
 
@@ -68,8 +68,9 @@ def _file(run: Path, source: Path, destination: Path, overrides: list[str]) -> N
     with count_bar(console, "seconds", transient=True) as progress:
         done = stream_file(backend, source, destination, values, progress)
     console.print(
-        f"real-time factor {done.real_time_factor:.3g} on one thread, blocks of {done.block_samples} samples, "
-        f"latency {done.latency_ms:g} ms (taken off), {done.n_muted_blocks} muted blocks",
+        f"real-time factor {done.real_time_factor:.3g} (wall time, one thread), "
+        f"blocks of {done.block_samples} samples, latency {done.latency_ms:g} ms (taken off), "
+        f"{done.n_muted_blocks} muted blocks",
         highlight=False,
         soft_wrap=True,
     )

@@ -10,6 +10,7 @@ import onnx
 from onnx import helper
 
 from arrayse.export.layers import LINEAR
+from arrayse.stream.onnx_backend import check_packages
 
 LAYERS = {"LSTM": 2, "GRU": 2, "Conv": 1, "ConvTranspose": 1}
 """Operators that have weights, and how many tensors of them, from the second input on; linear layers go by name."""
@@ -35,11 +36,10 @@ def quantise(model: onnx.ModelProto, properties: dict[str, str]) -> onnx.ModelPr
     Raises:
         ValueError: there is too little to quantise, or onnxruntime is missing.
     """
-    try:
-        from onnxruntime.quantization import QuantType, quantize_dynamic
-        from onnxruntime.quantization.quant_utils import add_pre_process_metadata
-    except ImportError:
-        raise ValueError("onnxruntime: expected the package, got none: pip install 'arrayse[export]'") from None
+    check_packages("onnxruntime")
+    from onnxruntime.quantization import QuantType, quantize_dynamic
+    from onnxruntime.quantization.quant_utils import add_pre_process_metadata
+
     sizes = {tensor.name: math.prod(tensor.dims) for tensor in model.graph.initializer}
     weights = {node.name: _n_weights(node, sizes) for node in model.graph.node}
     nodes = [node.name for node in model.graph.node if _is_wanted(node, weights[node.name])]

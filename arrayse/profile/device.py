@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 import os
 import tempfile
 from collections.abc import Callable
@@ -17,17 +16,15 @@ from arrayse.models import Enhancer, SpectralEnhancer
 from arrayse.profile.cost import Cost, cost, one_thread
 from arrayse.profile.frame_times import FrameTimes, measure, pushing
 from arrayse.stream import Backend, TorchBackend
+from arrayse.stream.onnx_backend import OnnxBackend, check_packages
 
 if TYPE_CHECKING:
-    from arrayse.stream.onnx_backend import OnnxBackend
     from arrayse.stream.onnx_metadata import Form
 
 TORCH = "torch"
 ONNX, INT8 = "ONNX", "ONNX int8"
 WAVE = "ONNX int8, form wave"
 ALONE = "ONNX int8, graph alone"
-
-INSTALL = "pip install 'arrayse[export]'"
 
 
 @dataclass(frozen=True)
@@ -119,21 +116,14 @@ def _variants(enhancer: Enhancer) -> list[tuple[str, Form, bool]]:
 
 def _exported(enhancer: Enhancer, path: Path, form: Form, int8: bool) -> tuple[OnnxBackend, int]:
     """A backend, and the bytes of its weights; the file is no longer needed then."""
-    for package in ("onnx", "onnxruntime"):
-        if importlib.util.find_spec(package) is None:
-            raise ValueError(f"export: expected the package {package}, got none: {INSTALL}")
+    check_packages("onnx", "onnxruntime")
     from arrayse.export.build import export
-    from arrayse.stream.onnx_backend import OnnxBackend
 
     exported = export(enhancer, path, form, int8)
     return OnnxBackend(path), exported.n_weight_bytes
 
 
 def _of_run(file: Path, run: str | None) -> OnnxBackend:
-    if importlib.util.find_spec("onnxruntime") is None:
-        raise ValueError(f"onnx: expected the package onnxruntime, got none: {INSTALL}")
-    from arrayse.stream.onnx_backend import OnnxBackend
-
     backend = OnnxBackend(file)
     if run is None or backend.metadata.run != run:
         raise ValueError(f"onnx: expected a file of this run, got {file}, made from another")

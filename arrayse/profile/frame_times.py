@@ -19,7 +19,7 @@ FINE = 1e-5
 
 @dataclass(frozen=True)
 class FrameTimes:
-    """Processor times of single blocks: what other programs took meanwhile is not in them.
+    """Times of single blocks by :func:`clock`.
 
     Attributes:
         median_ms, p95_ms, p99_ms: percentiles.
@@ -37,6 +37,17 @@ class FrameTimes:
         return self.median_ms / self.budget_ms
 
 
+def clock() -> tuple[str, Callable[[], int]]:
+    """What is timed, in words, and what tells it in nanoseconds.
+
+    Processor time, in which there is nothing of what other programs took meanwhile; wall time where the system counts
+    that of a thread too coarsely.
+    """
+    if time.get_clock_info("thread_time").resolution <= FINE:
+        return "processor time (arrayse stream tells wall time)", time.thread_time_ns
+    return "wall time", time.perf_counter_ns
+
+
 def measure(systems: dict[str, Callable[[], object]], n_blocks: int, budget_ms: float) -> dict[str, FrameTimes]:
     """Times systems in turn, a few blocks each, so that whatever else the machine does to caches hits all alike.
 
@@ -45,16 +56,15 @@ def measure(systems: dict[str, Callable[[], object]], n_blocks: int, budget_ms: 
         n_blocks: timed of each, at least; the first of every :data:`CHUNK` + 1 is not.
         budget_ms: length of a block.
     """
-    fine = time.get_clock_info("thread_time").resolution <= FINE
-    clock = time.thread_time_ns if fine else time.perf_counter_ns
+    _, now = clock()
     times: dict[str, list[int]] = {name: [] for name in systems}
     for _ in range(-(-n_blocks // CHUNK)):
         for name, compute in systems.items():
             compute()
             for _ in range(CHUNK):
-                start = clock()
+                start = now()
                 compute()
-                times[name].append(clock() - start)
+                times[name].append(now() - start)
     return {name: _summary(np.array(each) / 1e6, budget_ms) for name, each in times.items()}
 
 

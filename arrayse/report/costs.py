@@ -88,7 +88,7 @@ def notes(profiles: list[Profile], seconds: float, repeats: int) -> list[str]:
     timings = [profile.timing for profile in profiles if profile.timing is not None]
     if timings:
         times = "1 pass" if repeats == 1 else f"median of {repeats} passes"
-        line = f"Real-time factor: time to compute / length of the audio; one thread, {times} over {seconds:g} s"
+        line = f"Real-time factor: wall time to compute / length of the audio; one thread, {times} over {seconds:g} s"
         if any(_is_shorter(timing, seconds) for timing in timings):
             line += f", or over the length in brackets, which takes {count(TIMED_MACS)} MACs"
         lines.append(f"{line}; {machine()}.")

@@ -8,7 +8,7 @@ import os
 from typing import TYPE_CHECKING
 
 from arrayse.profile.device import ALONE, INT8, ONNX, TORCH, DeviceProfile
-from arrayse.profile.frame_times import FrameTimes
+from arrayse.profile.frame_times import FrameTimes, clock
 from arrayse.provenance import installed
 from arrayse.report import markdown
 from arrayse.report.costs import machine
@@ -103,8 +103,9 @@ def notes(profile: DeviceProfile) -> list[str]:
     load = "" if profile.load is None else f", load {profile.load:.1f} on {os.cpu_count()} cores"
     alone = f" {ALONE}: without transform and overlap-add." if ALONE in profile.times else ""
     lines.append(
-        f"Processor time of whole steps with transform, states and overlap-add, one thread, {profile.n_blocks} blocks "
-        f"of noise each, in turn{load}. Real-time factor: median over length of a block.{alone} "
+        f"Times: {clock()[0]} of whole steps with transform, states and overlap-add, one thread, "
+        f"{profile.n_blocks} blocks of noise each, in turn{load}. "
+        f"Real-time factor: median over length of a block.{alone} "
         f"{machine()}, onnxruntime {installed('onnxruntime') or 'absent'}."
     )
     return [*lines, *(f"{system}: not measured: {reason}" for system, reason in profile.missing.items())]

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     from matplotlib.axes import Axes
 
-WIDTH, ROW, HEAD = 14.0, 0.27, 0.75
+WIDTH, ROW, HEAD = 14.0, 0.27, 0.9
 """Inches: of the table of dots, of one scene in it, of what is around."""
 
 OTHER = 2
@@ -81,7 +81,7 @@ def overview_figure(preview: Preview, scenes: Sequence[PreviewScene], anchors: S
         label.set(url=f"#{anchor}", color=ACCENT)
     if scenes[0].room is not None:
         columns[-1].set_xlim(185, -185)  # left is left
-        columns[-1].set_xticks([180, 90, 0, -90, -180], ["180", "left 90", "front", "−90 right", "−180"])
+        columns[-1].set_xticks([180, 90, 0, -90, -180], ["180", "90\nleft", "0\nfront", "−90\nright", "−180"])
     return inline_svg(figure, f"Of each scene: {', '.join(panel.title for panel in panels)}", salt)
 
 

@@ -7,19 +7,33 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from arrayse.report.figures import ACCENT, CARD, GRID, INK, MUTED, inline_svg, page_colour, style_axes
+from arrayse.report.figures import ACCENT, CARD, GRID, INK, MUTED, inline_svg, page_colour
+from arrayse.report.preview_drawing import (
+    DASHED,
+    DOTTED,
+    KEY,
+    axes_at,
+    draw_arrow,
+    draw_legend,
+    draw_rings,
+    legend_arrow,
+    legend_line,
+    legend_ring,
+)
 from arrayse.report.preview_scene import PreviewRoom, PreviewScene, mark, source_colour
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-# Inches: width of the picture, of the enlarged array, around and between; most that the two views take together.
-WIDTH, ZOOM, LEFT, GAP, BOTTOM, TOP = 8.0, 2.2, 0.4, 0.55, 0.3, 0.3
+    from arrayse.report.preview_drawing import Example
+
+# Inches: width of the picture, least of the enlarged array, around and between; most that the two views take together.
+WIDTH, ZOOM, LEFT, RIGHT, GAP, BOTTOM, TOP = 8.0, 2.2, 0.4, 0.2, 0.55, 0.3, 0.3
 MOST_HEIGHT = 5.2
 
 LOW_ZOOM = 1.0
-"""Height of the array enlarged from the side."""
+"""Least height of the array enlarged from the side."""
 
 FRONT_LENGTH = 0.09
 TURN_RADIUS = 0.075
@@ -45,7 +59,7 @@ def room_figure(scene: PreviewScene, salt: str) -> str:
 
     Above the plan (x to the right, y up: what is left of the array's front is left of its arrow), below it the view
     from the south (z up), beside them the microphones in the room's directions, at their true places; where tolerances
-    shift them, rings show where they were meant to be.
+    shift them, rings show where they were meant to be. Below these is the legend.
 
     Raises:
         ValueError: a scene in a measured room.
@@ -57,30 +71,26 @@ def room_figure(scene: PreviewScene, salt: str) -> str:
         raise ValueError(f"scene {scene.id}: expected a simulated room to draw, got a measured one")
     low, high = room.corners.min(axis=0), room.corners.max(axis=0)
     size = np.array([*(high - low), room.height])
-    scale = min((WIDTH - LEFT - GAP - ZOOM - 0.2) / size[0], MOST_HEIGHT / (size[1] + size[2]))
+    scale = min((WIDTH - LEFT - GAP - ZOOM - RIGHT) / size[0], MOST_HEIGHT / (size[1] + size[2]))
     inches = scale * size
-    height = TOP + max(inches[1] + inches[2], ZOOM + LOW_ZOOM) + GAP + BOTTOM
+    left, keys = max(LEFT + inches[0] + GAP, 0.5 * WIDTH), _keys(scene, room)
+    low_zoom = _low_zoom(room)
+    zoom = ZOOM if low_zoom else max(ZOOM, min(WIDTH - left - RIGHT, inches[1]))
+    beside = zoom + (GAP + low_zoom if low_zoom else 0) + KEY * len(keys)
+    height = TOP + max(inches[1] + inches[2], beside) + GAP + BOTTOM
     figure = Figure(figsize=(WIDTH, height))
     top = height - TOP - inches[1]
-    plan = _axes(figure, (LEFT, top, inches[0], inches[1]), (low[0], high[0]), (low[1], high[1]))
-    side = _axes(figure, (LEFT, top - GAP - inches[2], inches[0], inches[2]), (low[0], high[0]), (0, room.height))
+    plan = axes_at(figure, (LEFT, top, inches[0], inches[1]), (low[0], high[0]), (low[1], high[1]))
+    side = axes_at(figure, (LEFT, top - GAP - inches[2], inches[0], inches[2]), (low[0], high[0]), (0, room.height))
     _draw_plan(plan, scene, room)
     _draw_side(side, scene, room)
-    _draw_zooms(figure, plan, scene, room, left=max(LEFT + inches[0] + GAP, 0.5 * WIDTH))
+    bottom = height - TOP - zoom
+    _draw_zoom(figure, (left, bottom, zoom, zoom), plan, scene, room)
+    if low_zoom:
+        bottom -= GAP + low_zoom
+        _draw_zoom_from_south(figure, (left, bottom, zoom, low_zoom), scene, room)
+    draw_legend(figure, (left, bottom - GAP), WIDTH - left - RIGHT, keys)
     return inline_svg(figure, _label(scene), salt)
-
-
-def _axes(
-    figure: Figure, box: tuple[float, float, float, float], xlim: tuple[float, float], ylim: tuple[float, float]
-) -> Axes:
-    """Axes at (left, bottom, width, height) in inches, with these limits."""
-    width, height = figure.get_size_inches()
-    left, bottom, across, along = box
-    axes = figure.add_axes((left / width, bottom / height, across / width, along / height))
-    style_axes(axes)
-    axes.spines[:].set_visible(False)
-    axes.set(xlim=xlim, ylim=ylim)
-    return axes
 
 
 def _style_view(axes: Axes, title: str) -> None:
@@ -107,7 +117,7 @@ def _draw_plan(axes: Axes, scene: PreviewScene, room: PreviewRoom) -> None:
     floor = Polygon(room.corners, closed=True, fill=False, ec=INK, lw=2.2, clip_on=False, zorder=5)
     axes.add_patch(floor)
     centre = room.array_centre[:2]
-    circle = Circle((centre[0], centre[1]), room.critical_distance, fill=False, ec=MUTED, lw=1, ls=(0, (1, 2.5)))
+    circle = Circle((centre[0], centre[1]), room.critical_distance, fill=False, ec=MUTED, lw=1, ls=DOTTED)
     axes.add_patch(circle)
     circle.set_clip_path(floor)
     _draw_weights(axes, room, SPOTS)
@@ -118,7 +128,7 @@ def _draw_plan(axes: Axes, scene: PreviewScene, room: PreviewRoom) -> None:
             _draw_source(axes, path[:, :2], number)
     target = scene.sources[0].path
     if target is not None:
-        axes.plot(*np.stack([centre, target[0, :2]]).T, color=page_colour(1), lw=1, ls=(0, (4, 3)), alpha=0.7)
+        axes.plot(*np.stack([centre, target[0, :2]]).T, color=page_colour(1), lw=1, ls=DASHED, alpha=0.7)
     axes.plot(*centre, "o", ms=7, mfc=CARD, mec=INK, mew=1.8, zorder=8)
     _style_view(axes, "Plan (m): x to the right, y up")
 
@@ -153,7 +163,7 @@ def _draw_source(axes: Axes, path: np.ndarray, number: int) -> None:
     colour = page_colour(source_colour(number))
     if len(path) > 1:
         axes.plot(*path.T, color=colour, lw=2, solid_capstyle="round", zorder=6)
-        _arrow(axes, path[-2], path[-1], colour, 2)
+        draw_arrow(axes, path[-2], path[-1], colour, 2)
     axes.plot(*path[0], "o", ms=14, color=colour, mec=CARD, mew=1.2, zorder=7, clip_on=False)
     text = axes.text(path[0, 0], path[0, 1], mark(number), color=CARD, size=9, weight="bold", zorder=7.5)
     text.set(ha="center", va="center_baseline")
@@ -164,62 +174,101 @@ def _draw_front(axes: Axes, room: PreviewRoom) -> None:
     centre, reach = room.array_centre[:2], float(np.ptp(room.corners, axis=0).sum())
     first, last = np.deg2rad(room.yaws_deg[[0, -1]])
     tip = centre + FRONT_LENGTH * reach * np.array([np.cos(first), np.sin(first)])
-    _arrow(axes, centre, tip, INK, 2)
+    draw_arrow(axes, centre, tip, INK, 2)
     if len(room.yaws_deg) > 1:
         angles = np.linspace(first, last, 40)
         arc = centre + TURN_RADIUS * reach * np.stack([np.cos(angles), np.sin(angles)], axis=1)
         axes.plot(*arc[:-2].T, color=INK, lw=1.4, zorder=6)
-        _arrow(axes, arc[-4], arc[-1], INK, 1.4)
-
-
-def _arrow(axes: Axes, start: np.ndarray, end: np.ndarray, colour: str, width: float) -> None:
-    head = "-|>,head_width=0.26,head_length=0.55"
-    arrow = {"arrowstyle": head, "color": colour, "lw": width, "shrinkA": 0, "shrinkB": 0}
-    axes.annotate("", (end[0], end[1]), (start[0], start[1]), arrowprops=arrow, zorder=6.5)
+        draw_arrow(axes, arc[-4], arc[-1], INK, 1.4)
 
 
 # --- the array enlarged ---------------------------------------------------------------------------------------
 
 
-def _draw_zooms(figure: Figure, plan: Axes, scene: PreviewScene, room: PreviewRoom, left: float) -> None:
-    """The array from above, and below it from the south if its microphones differ in height."""
+def _draw_zoom(
+    figure: Figure, box: tuple[float, float, float, float], plan: Axes, scene: PreviewScene, room: PreviewRoom
+) -> None:
+    """The array from above in a box in inches, with its front, and a line to where it is in the plan."""
     from matplotlib.patches import ConnectionPatch
 
-    bottom = figure.get_size_inches()[1] - TOP - ZOOM
-    reach = 1e3 * max(LEAST_ZOOM, 1.35 * float(np.abs(room.mics - room.array_centre).max()))  # mm
-    above = _axes(figure, (left, bottom, ZOOM, ZOOM), (-reach, reach), (-reach, reach))
-    _draw_mics(above, scene, room, (0, 1), "Array in the room (mm)")
-    yaw = np.deg2rad(room.yaws_deg[0])
-    front = reach * np.array([np.cos(yaw), np.sin(yaw)])
-    above.plot([0, front[0]], [0, front[1]], color=INK, lw=1, alpha=0.5, zorder=1)
-    _arrow(above, 0.8 * front, front, INK, 1.4)
+    reach, yaw = _reach(room), np.deg2rad(room.yaws_deg[0])
+    front, to_left = np.array([np.cos(yaw), np.sin(yaw)]), np.array([-np.sin(yaw), np.cos(yaw)])
+    above = axes_at(figure, box, (-reach, reach), (-reach, reach))
+    _draw_mics(above, scene, room, (0, 1), "Array in the room (mm)", -8 * (front + to_left))  # beside the arrow
+    above.plot(*np.stack([[0, 0], reach * front]).T, color=INK, lw=1, alpha=0.5, zorder=1)
+    draw_arrow(above, 0.8 * reach * front, reach * front, INK, 1.4)
+    _write_beside(above, "front", 0.82 * reach * front, 14 * to_left, MUTED)
     spot = (room.array_centre[0], room.array_centre[1])
-    line = ConnectionPatch(spot, (0, 0.5), plan.transData, above.transAxes, color=MUTED, lw=0.8, alpha=0.6)
+    line = ConnectionPatch(spot, (0, 1), plan.transData, above.transAxes, color=MUTED, lw=0.8, alpha=0.6)
     figure.add_artist(line)
-    if np.ptp(room.nominal_mics[:, 2]) > SAME_HEIGHT:
-        z = 1e3 * (room.mics[:, 2] - room.array_centre[2])
-        half = max(reach * LOW_ZOOM / ZOOM, 0.7 * float(np.ptp(z)))  # a phone held upright needs more
-        height = min(ZOOM * half / reach, bottom - GAP - BOTTOM)
-        half, middle = reach * height / ZOOM, float(z.max() + z.min()) / 2
-        box = (left, bottom - GAP - height, ZOOM, height)
-        side = _axes(figure, box, (-reach, reach), (middle - half, middle + half))
-        _draw_mics(side, scene, room, (0, 2), "Array from the south (mm)")
 
 
-def _draw_mics(axes: Axes, scene: PreviewScene, room: PreviewRoom, pair: tuple[int, int], title: str) -> None:
-    """Microphones along two axes with their numbers, the reference in colour, and the sphere that carries them."""
+def _draw_zoom_from_south(
+    figure: Figure, box: tuple[float, float, float, float], scene: PreviewScene, room: PreviewRoom
+) -> None:
+    """The array from the south in a box in inches."""
+    reach, z = _reach(room), 1e3 * (room.mics[:, 2] - room.array_centre[2])
+    half, middle = reach * box[3] / box[2], float(z.max() + z.min()) / 2
+    side = axes_at(figure, box, (-reach, reach), (middle - half, middle + half))
+    _draw_mics(side, scene, room, (0, 2), "Array from the south (mm)", np.array([9.0, 8.0]))
+
+
+def _low_zoom(room: PreviewRoom) -> float:
+    """Inches: height of the array from the south, :data:`ZOOM` wide; 0 where all microphones lie in a plane."""
+    if np.ptp(room.nominal_mics[:, 2]) <= SAME_HEIGHT:
+        return 0.0
+    upright = 1.4e3 * float(np.ptp(room.mics[:, 2]))  # a phone held upright needs more
+    return max(LOW_ZOOM, ZOOM * upright / (2 * _reach(room)))
+
+
+def _reach(room: PreviewRoom) -> float:
+    """Half of the enlarged view in mm."""
+    return 1e3 * max(LEAST_ZOOM, 1.35 * float(np.abs(room.mics - room.array_centre).max()))
+
+
+def _draw_mics(
+    axes: Axes, scene: PreviewScene, room: PreviewRoom, pair: tuple[int, int], title: str, beside: np.ndarray
+) -> None:
+    """Microphones along two axes, the reference in colour, and the sphere that carries them.
+
+    Their numbers stand ``beside`` them, so many points to the right and up.
+    """
     from matplotlib.patches import Circle
 
     real, nominal = (1e3 * (mics - room.array_centre)[:, pair] for mics in (room.mics, room.nominal_mics))
     if room.sphere_radius is not None:
         axes.add_patch(Circle((0, 0), 1e3 * room.sphere_radius, fc=GRID, ec=MUTED, lw=0.8, alpha=0.6, zorder=0.5))
     if not np.allclose(real, nominal):
-        axes.plot(*nominal.T, "o", ms=11, mfc="none", mec=MUTED, mew=0.9, zorder=2)
+        draw_rings(axes, nominal)
     for mic, place in enumerate(real):
         colour = ACCENT if mic == scene.ref_mic else INK
         axes.plot(*place, "o", ms=7, color=colour, zorder=3)
-        axes.annotate(str(mic), place, (6, 5), textcoords="offset points", color=colour, size=9, zorder=4)
+        _write_beside(axes, str(mic), place, beside, colour)
     axes.set_title(title, loc="left", fontsize=10, color=MUTED, pad=7)
     axes.spines[:].set(visible=True, color=MUTED, lw=1)
     axes.grid(color=GRID, lw=0.6)
     axes.set_axisbelow(True)
+
+
+def _write_beside(axes: Axes, words: str, place: np.ndarray, points: np.ndarray, colour: str) -> None:
+    """Words whose middle is so many points to the right and up of a place (2,)."""
+    spot, offset = (place[0], place[1]), (points[0], points[1])
+    text = axes.annotate(words, spot, offset, textcoords="offset points", color=colour, size=9, zorder=4)
+    text.set(ha="center", va="center")
+
+
+# --- legend -------------------------------------------------------------------------------------------------------
+
+
+def _keys(scene: PreviewScene, room: PreviewRoom) -> dict[str, Example]:
+    """What is drawn beside microphones and sources, in words, with an example."""
+    keys = {"front of the array": legend_arrow(INK, 2)}
+    if len(room.yaws_deg) > 1:
+        keys["where it turns"] = legend_arrow(INK, 1.4)
+    if any(source.path is not None and len(source.path) > 1 for source in scene.sources):
+        keys["walk of a source"] = legend_arrow(page_colour(1), 2)
+    keys["direct path of the target"] = legend_line(page_colour(1), DASHED)
+    keys["critical distance"] = legend_line(MUTED, DOTTED)
+    if not np.allclose(room.mics, room.nominal_mics):
+        keys["microphone as designed"] = legend_ring
+    return keys

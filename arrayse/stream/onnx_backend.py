@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,13 @@ from arrayse.stream.onnx_metadata import KEY, Metadata, TensorInfo, parse
 State = tuple[np.ndarray, ...]
 
 ORT_TYPES = {"float32": "tensor(float)", "float64": "tensor(double)", "int64": "tensor(int64)", "bool": "tensor(bool)"}
+
+
+def check_packages(*names: str) -> None:
+    """Raises ValueError where a package of the extra ``export`` is missing."""
+    for name in names:
+        if importlib.util.find_spec(name) is None:
+            raise ValueError(f"{name}: expected the package, got none: pip install 'arrayse[export]'")
 
 
 class OnnxBackend:
@@ -34,6 +42,7 @@ class OnnxBackend:
     """
 
     def __init__(self, path: str | Path) -> None:
+        check_packages("onnxruntime")
         path = Path(path)
         content, properties = read_content(path)
         if KEY not in properties:
@@ -51,11 +60,6 @@ class OnnxBackend:
         self._names = [state.name for state in self.metadata.states]
         self._wanted = [self.metadata.estimate.name, *(str(state.next) for state in self.metadata.states)]
         self._transform = _Transform(self.metadata) if self.metadata.form == "frame" else None
-
-    @property
-    def latency_samples(self) -> int:
-        """Sample n of the result depends on none from n + ``latency_samples`` on."""
-        return self.block_samples + self.delay_samples
 
     def start(self) -> State:
         """See :meth:`arrayse.stream.Backend.start`."""
@@ -114,10 +118,8 @@ class _Transform:
 
 def _open(content: bytes, path: Path) -> Any:
     """A session with one thread."""
-    try:
-        import onnxruntime
-    except ImportError:
-        raise ValueError("onnxruntime: expected the package, got none: pip install 'arrayse[export]'") from None
+    import onnxruntime
+
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = options.inter_op_num_threads = 1
     options.log_severity_level = 3

@@ -146,7 +146,8 @@ class Streamer:
             (n_samples,) float32.
 
         Raises:
-            ValueError: another shape or type, or a stream that was flushed and not reset.
+            ValueError: another shape or type, or a stream that has ended and was not reset: it was flushed, or the
+                network raised an error.
         """
         return self._take(self._heard(block))
 
@@ -157,7 +158,7 @@ class Streamer:
             (delay_samples,) float32: the estimates that were still to come.
 
         Raises:
-            ValueError: the stream was flushed before.
+            ValueError: the stream has ended before.
         """
         self._check_open("flush")
         to_block_end = -(self._n_coming + self.delay_samples) % self.backend.block_samples
@@ -183,6 +184,7 @@ class Streamer:
 
     def _take(self, heard: np.ndarray) -> np.ndarray:
         """Fills blocks and runs the network on those that are full."""
+        self._ended = True  # should the network raise an error: samples are missing then
         n_samples, first, pieces = heard.shape[1], 0, [self._ready]
         while first < n_samples:
             size = min(self.backend.block_samples - self._n_coming, n_samples - first)
@@ -193,6 +195,7 @@ class Streamer:
                 self._coming, self._n_coming = self._empty_block(), 0  # a new one: the network may keep the other
         joined = np.concatenate(pieces)
         self._ready = joined[n_samples:].copy()  # a view would keep all of it alive
+        self._ended = False
         return joined[:n_samples]
 
     def _enhance(self, block: np.ndarray) -> np.ndarray:
@@ -216,4 +219,4 @@ class Streamer:
 
     def _check_open(self, what: str) -> None:
         if self._ended:
-            raise ValueError(f"{what}: expected a running stream, got one that was flushed: reset() begins another")
+            raise ValueError(f"{what}: expected a running stream, got one that has ended: reset() begins another")

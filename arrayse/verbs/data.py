@@ -51,7 +51,7 @@ def run_verify(
 ) -> tuple[list[str], list[str]]:
     """Checks a dataset, makes again what is broken if ``mend``, and returns what is still wrong and its statistics."""
     n_workers = workers or available_cores()
-    open_data(folder)
+    n_meant = sum(open_data(folder).n_scenes.values())
     findings, statistics = verify(folder, n_workers, progress)
     lines = []
     if findings and mend:
@@ -60,7 +60,7 @@ def run_verify(
         findings, statistics = verify(folder, n_workers, progress)
         findings = [*changed, *findings]
         lines = [f"made again: {finding.problem}" for finding in before if finding not in findings]
-    lines.append(f"{statistics.n_scenes} scenes in order")
+    lines.append(f"{statistics.n_scenes} of {n_meant} scenes are there and right")
     lines += [
         f"{name}: {low:.3g} to {high:.3g}, mean {mean:.3g}" for name, (low, mean, high) in statistics.ranges.items()
     ]

@@ -26,7 +26,8 @@ class StreamedFile:
     """How a recording went through a network.
 
     Attributes:
-        real_time_factor: time of the pushes over length of the recording; reading and writing not included.
+        real_time_factor: wall time of the pushes over the length of what was pushed, with the zeros that fill the last
+            block; reading and writing not included.
         block_samples: of every push.
         latency_ms: of a stream of such blocks; taken off the result.
         n_muted_blocks: blocks of the network with samples that were no sound.
@@ -81,8 +82,9 @@ def stream_file(
     streamer = Streamer(backend, values["block"] or backend.block_samples)
     job = _FileJob(streamer, source, info.n_samples, progress)
     write_estimate(destination, job.estimates(), info.sample_rate, values["gain_db"])
-    seconds, latency_ms = info.n_samples / info.sample_rate, 1e3 * streamer.latency_samples / info.sample_rate
-    return StreamedFile(job.busy / seconds, streamer.multiple, latency_ms, streamer.n_muted_blocks)
+    block, rate = streamer.multiple, info.sample_rate
+    seconds, latency_ms = -(-info.n_samples // block) * block / rate, 1e3 * streamer.latency_samples / rate
+    return StreamedFile(job.busy / seconds, block, latency_ms, streamer.n_muted_blocks)
 
 
 def make_live(backend: Backend, sound: Any, values: Values) -> LiveStream:
