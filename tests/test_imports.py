@@ -13,20 +13,8 @@ import pytest
 ROOT = Path(__file__).parents[1]
 
 LAYERS = {
-    0: (
-        "geometry",
-        "files",
-        "audio",
-        "converter",
-        "manifest",
-        "mixture",
-        "cluster",
-        "parallel",
-        "provenance",
-        "sizes",
-        "installed",
-    ),
-    1: ("taps",),
+    0: ("geometry", "files", "audio", "converter", "manifest", "mixture", "cluster", "parallel", "provenance", "sizes"),
+    1: ("taps", "installed"),
     2: ("frontend", "losses", "metrics", "statistics", "objectives"),
     3: ("models", "kd"),
     4: (*("data", "checkpoint", "stream", "export", "training", "profile", "evaluation", "report"),),

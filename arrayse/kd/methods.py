@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, cast
 
-from arrayse.installed import with_installed
+from arrayse.installed import Table
 from arrayse.kd.base import DistillationLoss, Pair
 from arrayse.kd.clskd import Clskd
 from arrayse.kd.dfkd import Dfkd
@@ -21,7 +21,7 @@ from arrayse.kd.mask import Mask
 from arrayse.kd.similarity_preserving import SimilarityPreserving
 from arrayse.kd.subband import SubBand
 
-METHODS: dict[str, type[DistillationLoss]] = with_installed(
+METHODS = Table(
     {
         "mask": Mask,
         "lin": Lin,
@@ -38,8 +38,10 @@ METHODS: dict[str, type[DistillationLoss]] = with_installed(
         "dispatch": Dispatch,
         "i2s_tfckd": I2sTfckd,
     },
-    "arrayse.losses",
+    "arrayse.distillation_losses",
     DistillationLoss,
+    ("paper", "formulas", "taps"),
+    ("pairs",),
 )
 """The table of distillation losses, and those of installed packages: nothing else can be named in a config."""
 
@@ -81,7 +83,7 @@ WRAPPED = tuple(INNER)
 
 def method_of(values: dict[str, Any]) -> type[DistillationLoss]:
     """The class of a loss as it stands in a config: ``name`` of :data:`METHODS` and the arguments of that class."""
-    return METHODS[values["name"]]
+    return cast(type[DistillationLoss], METHODS[values["name"]])
 
 
 def build_loss(values: dict[str, Any], pairs: list[Pair]) -> DistillationLoss:

@@ -10,7 +10,7 @@ from torch import nn
 from arrayse.frontend.features import Features
 from arrayse.frontend.stft import Stft
 from arrayse.geometry import ArrayGeometry, check_mics
-from arrayse.installed import with_installed
+from arrayse.installed import Table
 from arrayse.models.conv_tasnet import ConvTasNet
 from arrayse.models.dccrn import DCCRN
 from arrayse.models.dpdcrn import DPDCRN
@@ -24,7 +24,10 @@ from arrayse.models.time_domain import TimeDomainEnhancer
 
 __all__ = ["GIVEN", "NETS", "Enhanced", "Enhancer", "SpectralEnhancer", "TimeDomainEnhancer", "build_enhancer"]
 
-NETS: dict[str, Any] = with_installed(
+GIVEN = ("n_mics", "n_freqs", "ref_channel", "sample_rate")
+"""Arguments of networks that follow from the rest of an enhancer; a network has those that it needs."""
+
+NETS = Table(
     {
         "ft_jnf": FTJNF,
         "dccrn": DCCRN,
@@ -36,11 +39,10 @@ NETS: dict[str, Any] = with_installed(
     },
     "arrayse.networks",
     nn.Module,
+    ("domain", "macs"),
+    GIVEN,
 )
 """The table of networks, and those of installed packages: nothing else can be named in a config or a checkpoint."""
-
-GIVEN = ("n_mics", "n_freqs", "ref_channel", "sample_rate")
-"""Arguments of networks that follow from the rest of an enhancer; a network has those that it needs."""
 
 
 def build_enhancer(

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import dataclasses
 import inspect
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal, Union, get_type_hints
 
@@ -79,8 +79,8 @@ def builds(target: Callable[..., Any]) -> AfterValidator:
     return AfterValidator(check)
 
 
-def one_of(table: dict[str, Any], key: str, given: tuple[str, ...] = (), parts: dict[str, Any] | None = None) -> Any:
-    """Any member of a fixed table, told by ``key``."""
+def one_of(table: Mapping[str, Any], key: str, given: tuple[str, ...] = (), parts: dict[str, Any] | None = None) -> Any:
+    """Any member of a table, told by ``key``."""
     members = tuple(schema_of(member, given, parts, **{key: name}) for name, member in table.items())
     return Annotated[Union[members], Field(discriminator=key)]  # noqa: UP007
 
