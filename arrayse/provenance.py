@@ -48,6 +48,23 @@ def write_about(path: Path, about: dict[str, Any]) -> None:
     write_json(path, about)
 
 
+def training_of(about: dict[str, Any]) -> dict[str, Any]:
+    """What a run was trained with, that of the run that it began with included.
+
+    Args:
+        about: of the run; ``init`` in it is what this function gave of the other.
+
+    Returns:
+        ``objectives``, in their order, and whether any was learned from a teacher: ``distilled``.
+    """
+    init, own = about.get("init"), about.get("objectives")
+    before = init if isinstance(init, dict) else {}
+    return {
+        "objectives": [*before.get("objectives", []), *(own if isinstance(own, list) else [])],
+        "distilled": bool(about.get("teachers") or before.get("distilled")),
+    }
+
+
 def installed(package: str) -> str | None:
     """The installed version of a package, None if there is none."""
     try:

@@ -154,6 +154,10 @@ def test_a_result_that_would_clip_is_refused_and_a_gain_helps(
 
 
 def test_array_show_draws(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "my_pair.yaml").write_text("{name: other, positions: [[0, 0, 0], [0, 0.02, 0]]}\n")
+    monkeypatch.chdir(tmp_path)
+    assert arrayse(monkeypatch, "array", "show", "my_pair.yaml") == 0
+    assert (tmp_path / "my_pair.png").is_file()
     assert arrayse(monkeypatch, "array", "show", "phone3", f"out={tmp_path / 'a.png'}") == 0
     assert (tmp_path / "a.png").read_bytes().startswith(b"\x89PNG")
 

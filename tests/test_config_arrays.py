@@ -129,10 +129,3 @@ def test_a_file_is_named_where_it_is_no_yaml(tmp_path: Path) -> None:
     path.write_text("name: x\npositions:\n  - [0, 0, 0\n  - [0, 0.02, 0]\n")
     with pytest.raises(ConfigError, match=re.escape(f"{path} line 4: expected YAML, got '- [0, 0.02, 0]': ")):
         read_array(str(path))
-
-
-def test_an_array_is_called_as_its_file_unless_it_has_a_name(tmp_path: Path) -> None:
-    (tmp_path / "my_glasses.yaml").write_text("positions: [[0, 0, 0], [0, 0.02, 0]]\n")
-    assert read_array(str(tmp_path / "my_glasses.yaml")).name == "my_glasses"
-    (tmp_path / "named.yaml").write_text("{name: mine, positions: [[0, 0, 0], [0, 0.02, 0]]}\n")
-    assert read_array(str(tmp_path / "named.yaml")).name == "mine"

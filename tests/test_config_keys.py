@@ -126,8 +126,12 @@ def test_a_configuration_is_shown_as_a_run_would_have_it(
     told = ["student", "lin_one_step", "model.freq_hidden=7", "teacher=t"]
     assert arrayse(monkeypatch, "config", "distill", *told) == 0
     (tmp_path / "mine.yaml").write_text(capsys.readouterr().out, encoding="utf-8")
-    shown = read_config("distill", [str(tmp_path / "mine.yaml")])
-    assert shown == {**read_config("distill", [*told, "data=d", "out=o"]), "data": NEEDED, "out": NEEDED}
+    mine, places = str(tmp_path / "mine.yaml"), ["data=d", "out=o"]
+    assert read_config("distill", [mine, *places]) == read_config("distill", [*told, *places])
+    with pytest.raises(ConfigError, match=r"^data: expected a file or folder, got '…'\nout: "):
+        read_config("distill", [mine])
+    assert arrayse(monkeypatch, "config", "stream", "live", "gain_db=-6") == 0
+    assert "gain_db: -6.0" in capsys.readouterr().out
     assert arrayse(monkeypatch, "config", "distill") == 2
     assert "model: expected" in capsys.readouterr().err
 

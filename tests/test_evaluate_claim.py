@@ -134,11 +134,11 @@ def test_what_is_kept_and_what_is_scored_is_told(wanted: Request, more: Request,
         return "\n".join(told)
 
     assert again(wanted) == ""
-    assert again(wanted) == "all 8 scores of noisy, first were there: nothing to score"
-    assert again(more) == "kept: 8 scores of noisy, first; to score: noisy mic 3 (4), second (4)"
-    assert again(more) == "all 16 scores of noisy, noisy mic 3, first, second were there: nothing to score"
+    assert again(wanted) == "all 8 rows of noisy, first were there: nothing to score"
+    assert again(more) == "kept: 8 rows of noisy, first; to score: noisy mic 3 (4), second (4)"
+    assert again(more) == "all 16 rows of noisy, noisy mic 3, first, second were there: nothing to score"
     # ordered by scene, SNR and system: the second SNR of the second scene lacks the last two systems
-    told_now = "kept: 12 scores of noisy, noisy mic 3, first, second; to score: first (2), second (2)"
+    told_now = "kept: 12 rows of noisy, noisy mic 3, first, second; to score: first (2), second (2)"
     assert again(more, 14) == told_now
     assert again(more, 0) == ""
 

@@ -10,6 +10,9 @@ from rich.markup import escape
 
 from arrayse.cli.common import Arguments, app, console, expanded, split_arguments
 
+SHOWN_SHARDS = 3
+"""Of those that are not there: an interruption leaves out hundreds."""
+
 array_app = typer.Typer(no_args_is_help=True, help="Look at microphone arrays.")
 app.add_typer(array_app, name="array")
 
@@ -38,7 +41,7 @@ def show(
         raise ValueError(f"array: expected one YAML file or named array, got {len(names)}")
     path = find_config(names[0], "array", "a YAML file with positions and ref_mic, or a named array")
     geometry, values = read_array(names[0]), read_config("array_show", overrides)
-    out = Path(values["out"] or f"{geometry.name}.png")
+    out = Path(values["out"] or f"{path.stem}.png")
     if out.suffix != ".png":
         raise ValueError(f"out: expected a name ending in .png, got {out}")
     draw_array(geometry, out, values["sample_rate"])
@@ -97,10 +100,6 @@ def simulate(arguments: Arguments) -> None:
         console.print(f"dataset: {escape(str(out))}")
 
 
-SHOWN_SHARDS = 3
-"""Of those that are not there: an interruption leaves out hundreds."""
-
-
 @app.command()
 def verify(
     dataset: Annotated[Path, typer.Argument(help="Folder that simulate wrote.", callback=expanded)],
@@ -127,12 +126,12 @@ def verify(
     for line in lines:
         console.print(escape(line), highlight=False, soft_wrap=True)
     missing = [problem for problem in problems if problem.endswith(NO_SHARD)]
-    hidden = missing[SHOWN_SHARDS:]
-    for problem in problems:
-        if problem not in hidden:
-            console.print(f"[red]bad[/]  {escape(problem)}", highlight=False, soft_wrap=True)
-    if hidden:
-        console.print(f"[red]bad[/]  … and {len(hidden)} more shards, up to {escape(hidden[-1])}", soft_wrap=True)
+    hidden = {*missing[SHOWN_SHARDS:]}
+    shown = [problem for problem in problems if problem not in hidden]
+    for problem in shown:
+        console.print(f"[red]bad[/]  {escape(problem)}", highlight=False, soft_wrap=True)
+    if n_more := len(problems) - len(shown):
+        console.print(f"[red]bad[/]  … and {n_more} more shards, up to {escape(missing[-1])}", soft_wrap=True)
     if problems:
         console.print(f"{len(problems)} problems: --repair makes these shards again")
         if missing:

@@ -24,6 +24,8 @@ def train(arguments: Arguments) -> None:
 
     `arrayse train student model/dccrn_quarter data=data/office out=runs/dccrn      # another network`
 
+    `arrayse train init=runs/student data=data/car out=runs/student_car             # go on, its network and weights`
+
     Named configs: teacher, student (large and small, for a GPU), quickstart_teacher, quickstart_student; after one of
     them `model/…`, of which `arrayse profile rtf=false` shows all. The run folder gets the best weights, metrics.jsonl
     with every epoch, and the config. Started again, the same command goes on where it stopped. Several processes:
@@ -142,9 +144,10 @@ def _train(verb: str, arguments: list[str]) -> None:
     from arrayse.config import read_config
     from arrayse.ui import training_bars
     from arrayse.verbs.common import teller
+    from arrayse.verbs.initial import network_of
     from arrayse.verbs.nets import run_train
 
-    values = read_config(verb, arguments)
+    values = read_config(verb, arguments, network=network_of(arguments))
     target = console if is_first_process() else Console(quiet=True)
     with training_bars(target) as progress:
         run = run_train(values, progress, teller(target))

@@ -53,18 +53,30 @@ def config(
     verb: Annotated[str, typer.Argument(help="simulate, train, distill, evaluate, sweep, …")],
     arguments: Annotated[list[str] | None, typer.Argument(help=CONFIG_HELP, metavar="CONFIG|KEY=VALUE")] = None,
 ) -> None:
-    """Print the whole configuration that a verb would go by, every default filled in; nothing is run.
+    """Print the configuration that a verb would go by, named configs and overrides resolved; nothing is run.
 
     `arrayse config train student model/dccrn_quarter fit.batch_size=2`
 
     `arrayse config simulate office real_device > mine.yaml   # to be changed, and given to simulate`
 
-    It is YAML, as it comes to lie in the folder of a run. `…` stands for files and folders that have to be told.
+    It is YAML, as it comes to lie in the folder of a run. `…` stands for what every call has to be told; `null` for
+    what the verb finds itself, or can do without, as `arrayse keys VERB` says.
     """
     from arrayse.config import read_config, to_yaml
-    from arrayse.config.keys import NEEDED
+    from arrayse.schema.base import NEEDED
+    from arrayse.verbs.initial import network_of
 
-    typer.echo(to_yaml(read_config(_schema_of(verb), arguments or [], untold=NEEDED)), nl=False)
+    told = arguments or []
+    if told and f"{verb} {told[0]}" in _names():
+        verb, told = f"{verb} {told[0]}", told[1:]
+    typer.echo(to_yaml(read_config(_schema_of(verb), told, untold=NEEDED, network=network_of(told))), nl=False)
+
+
+def _names() -> dict[str, str]:
+    """Schemas by their verbs as people write them."""
+    from arrayse.schema import SCHEMAS
+
+    return {name.replace("_", " "): name for name in SCHEMAS}
 
 
 def _schema_of(verb: str) -> str:
@@ -73,10 +85,9 @@ def _schema_of(verb: str) -> str:
     Raises:
         ValueError: no such verb, or one that takes no keys.
     """
-    from arrayse.schema import SCHEMAS
     from arrayse.schema.likely import did_you_mean, nearest
 
-    names = {name.replace("_", " "): name for name in SCHEMAS}
+    names = _names()
     if verb not in names:
         hint = did_you_mean(nearest(verb, names))
         raise ValueError(f"verb: expected one of {', '.join(names)}, got {verb}{hint}")

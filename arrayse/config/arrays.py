@@ -23,7 +23,7 @@ def read_array(array: str | Values) -> ArrayGeometry:
     Raises:
         ConfigError: everything that is wrong with them, a line each.
     """
-    values = _read_file(array) if isinstance(array, str) else array
+    values = read_yaml(find_config(array, "array")) if isinstance(array, str) else array
     schema, values, problems = _schema_of(values)
     try:
         arguments = check_values(schema, values, "array.")
@@ -37,13 +37,6 @@ def read_array(array: str | Values) -> ArrayGeometry:
         raise ConfigError("\n".join(problems))
     geometry = ArrayGeometry(whole.positions, arguments["ref_mic"], whole.name)
     return geometry if arguments["mics"] is None else geometry.subset(arguments["mics"])
-
-
-def _read_file(name: str) -> Values:
-    """The values in a file; an array that has no name of its own is called as its file is."""
-    path = find_config(name, "array")
-    values = read_yaml(path)
-    return {"name": path.stem, **values} if "positions" in values else values
 
 
 def _schema_of(values: Values) -> tuple[type[BaseModel], Values, list[str]]:

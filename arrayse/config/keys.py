@@ -11,11 +11,9 @@ from typing import Annotated, Any, Literal, Union, get_args, get_origin
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
+from arrayse.schema.base import NEEDED
 from arrayse.schema.docstrings import summary_of, told_of_arguments
 from arrayse.schema.tree import members_of, section_of, tag_of
-
-NEEDED = "…"
-"""In place of a default, where there is none."""
 
 
 @dataclass(frozen=True)

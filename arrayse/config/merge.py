@@ -36,7 +36,7 @@ def merge_files(layers: list[tuple[str, Layer]]) -> Layer:
     alone: str | None = None  # the last file that is a network and nothing else
     changes: dict[str, str] = {}  # key → the file that changes the network by it
     for name, layer in layers:
-        if _class_of(layer.get("model")) is None:
+        if not names_network(layer):
             changes |= {key: name for key in ("model", *OF_NETWORK) if key in layer}
         elif changes:
             wanted = f"expected after {name}, whose network comes with its own"
@@ -49,6 +49,11 @@ def merge_files(layers: list[tuple[str, Layer]]) -> Layer:
             merged = {key: value for key, value in merged.items() if key not in ("model", *OF_NETWORK)}
         merged = _merge_file(merged, layer)
     return merged
+
+
+def names_network(layer: Layer) -> bool:
+    """Whether a layer says which network it is."""
+    return _class_of(layer.get("model")) is not None
 
 
 def _is_network(layer: Layer) -> bool:

@@ -16,7 +16,7 @@ from omegaconf import OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 from pydantic import BaseModel, ValidationError
 
-from arrayse.config.merge import merge_files, merge_overrides
+from arrayse.config.merge import merge_files, merge_overrides, names_network
 from arrayse.files import one_line, write_text
 from arrayse.schema import SCHEMAS
 from arrayse.schema.explain import explain
@@ -100,13 +100,16 @@ def named_configs(group: str) -> dict[str, dict[str, Any]]:
     return {path.stem: read_yaml(path) for path in files}
 
 
-def read_config(group: str, arguments: list[str], untold: str | None = None) -> dict[str, Any]:
+def read_config(
+    group: str, arguments: list[str], untold: str | None = None, network: dict[str, Any] | None = None
+) -> dict[str, Any]:
     """Reads, merges (see :mod:`arrayse.config.merge`) and checks a configuration.
 
     Args:
         group: the verb, one of :data:`arrayse.schema.SCHEMAS`.
         arguments: config files or names, and overrides (see :func:`is_override`), in any order.
         untold: stands for files and folders that have to be told and are not; None: they are asked for.
+        network: what makes one, where no file names any.
 
     Returns:
         Plain values with every default filled in.
@@ -119,14 +122,17 @@ def read_config(group: str, arguments: list[str], untold: str | None = None) -> 
     texts, values = _split_overrides(SCHEMAS[group], overrides)
     try:
         layers = [(name, read_yaml(find_config(name, group))) for name in files]
+        if network is not None and not any(names_network(layer) for _, layer in layers):
+            layers.insert(0, ("init", network))
         merged = merge_overrides(merge_files(layers), [_parse(override) for override in values])
     except RecursionError:
         raise ConfigError("config: expected a few levels of sections, got far too many in one another") from None
     except ValueError as error:
         raise ConfigError(str(error)) from None
-    fields = {} if untold is None else SCHEMAS[group].model_fields
-    places = {key: untold for key, field in fields.items() if field.is_required() and takes_text(SCHEMAS[group], key)}
-    return check_values(SCHEMAS[group], {**places, **merged, **texts})
+    given, schema = {**merged, **texts}, SCHEMAS[group]
+    needed = [key for key, field in schema.model_fields.items() if field.is_required() and takes_text(schema, key)]
+    missing = {} if untold is None else {key: untold for key in needed if key not in given}
+    return {**check_values(schema, {**dict.fromkeys(missing, "."), **given}), **missing}
 
 
 def is_override(argument: str) -> bool:

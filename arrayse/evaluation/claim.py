@@ -73,7 +73,7 @@ def kept_and_missing(there: list[Row], request: Request, source: Source, lineup:
     n_each = len(source.scenes) * max(1, len(request.snr_db))
     kept = Counter(row["system"] for row in there)
     missing = [f"{name} ({n})" for name in lineup.names if (n := n_each - kept[name])]
-    told = f"{len(there)} scores of {', '.join(name for name in lineup.names if kept[name])}"
+    told = f"{len(there)} rows of {', '.join(name for name in lineup.names if kept[name])}"
     return f"kept: {told}; to score: {', '.join(missing)}" if missing else f"all {told} were there: nothing to score"
 
 

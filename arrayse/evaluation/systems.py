@@ -12,6 +12,7 @@ from arrayse.evaluation.sources import Source
 from arrayse.evaluation.summary import BEAMFORMER, MODEL, NOISY, TEACHER
 from arrayse.models import Enhancer
 from arrayse.profile.cost import Cost, cost
+from arrayse.provenance import training_of
 from arrayse.statistics import NO_SEED
 
 Entry = dict[str, Any]
@@ -105,12 +106,14 @@ def _network(
     texts = {network.name: _made_by(network.run, abouts[network.name]) for network in trainings}
     same = len(set(texts.values())) == 1
     text = texts[trainings[0].name] if same else "; ".join(f"{name}: {text}" for name, text in texts.items())
-    return _entry(system, kind, names, cost(first), first.mics, first.causal, text, trainings[0].fit.foreign_array)
+    entry = _entry(system, kind, names, cost(first), first.mics, first.causal, text, trainings[0].fit.foreign_array)
+    distilled = any(training_of(abouts[network.name])["distilled"] for network in trainings)
+    return {**entry, "distilled": distilled}
 
 
 def _made_by(run: Path, about: Entry) -> str:
     unfinished = "" if is_finished(run) else "training not finished; "
-    return unfinished + "; then ".join(about.get("objectives", []))
+    return unfinished + "; then ".join(training_of(about)["objectives"])
 
 
 def _binaural(system: str, names: dict[int, str], lineup: Lineup, enhancers: dict[str, Enhancer]) -> Entry:

@@ -26,6 +26,7 @@ class System:
         n_seeds: how many trainings are folded into it; 0: it has no seeds.
         latency_ms: algorithmic; None where the whole utterance is needed, or nothing is known.
         foreign_array: the array that it was made for, where that is not the one of the data.
+        is_distilled: whether it, or the run that it began with, learned from a teacher.
         real_time_factor: time to compute / length of the audio, on one thread of a CPU; None if it was not measured.
     """
 
@@ -41,6 +42,7 @@ class System:
     latency_ms: float | None = None
     foreign_array: str | None = None
     real_time_factor: float | None = None
+    is_distilled: bool = False
 
     @property
     def is_input(self) -> bool:
@@ -54,11 +56,6 @@ class System:
     def is_bound(self) -> bool:
         """Whether it is told the stems: what it reaches is a bound, it competes with nobody."""
         return self.is_beamformer and self.name.endswith("_oracle")
-
-    @property
-    def is_distilled(self) -> bool:
-        """Whether the description of its training says so."""
-        return self.is_model and "distillation" in self.description
 
     @property
     def is_model(self) -> bool:

@@ -115,7 +115,7 @@ def _share(share: Cell | None) -> str:
 
 
 def _spread(cell: Cell, digits: int, scale: float = 1.0) -> str:
-    r"""In mathematics: `` \pm 0.1`` or ``\ (0.2\text{ to }0.5)``, of which LaTeX itself has the box of text."""
+    r"""In mathematics: `` \pm 0.1`` or ``\ (0.2\mbox{ to }0.5)``, of which LaTeX itself has the box."""
     text = spread(cell, digits, scale).replace("±", r" \pm ").replace(" to ", r"\mbox{ to }")
     return _minus(text.replace("(", r"\ ("))
 

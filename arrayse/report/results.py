@@ -246,6 +246,7 @@ def _system(entry: Mapping[str, Any], speed: Mapping[str, Any]) -> System:
         latency_ms=finite(entry.get("latency_ms")),
         foreign_array=entry.get("foreign_array"),
         real_time_factor=finite(timing.get("real_time_factor")),
+        is_distilled=entry.get("distilled") is True,
     )
 
 

@@ -42,7 +42,7 @@ def against_beamformers(results: Results) -> str:
     if not _is_better(paired, results.metrics[0]):
         return ""
     change = with_unit(paired, results.metrics[0])
-    return f"{who} beats every network in {label}: {change} against {network.name}, the best of them."
+    return f"{who} beats {network.name}, the network with the best mean, in {label}: {change}."
 
 
 def against_teacher(results: Results, best: System) -> str:
@@ -70,8 +70,16 @@ def against_distillation(results: Results, best: System, role: str) -> str:
         what.append("was trained without distillation")
     if not what:
         return ""
+    if any(_is_ahead(results, system, best) for system in others):
+        return ""
     label = metric_style(results.metrics[0]).label
     return f"The best {role} by {label}, {best.name}, {' and '.join(what)}: no other has a better mean."
+
+
+def _is_ahead(results: Results, one: System, other: System) -> bool:
+    """Whether the paired difference is clear, whatever the means say."""
+    paired = _paired(results, one.name, other.name)
+    return paired is not None and _is_better(paired, results.metrics[0])
 
 
 def _is_above(results: Results, one: System, other: System) -> bool:

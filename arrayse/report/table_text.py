@@ -28,7 +28,7 @@ OTHER_DEFINITIONS = {
 }
 INTERVALS = (
     "±: half of the 95 % interval, where its sides differ by no more than a quarter of that, or one in the last digit; "
-    "elsewhere its ends are in brackets."
+    "elsewhere, and where that would tell otherwise of zero, its ends are in brackets."
 )
 OVERALL = "Mean"
 

@@ -1,4 +1,4 @@
-"""Tables in the terminal: what is too wide for it continues below; no column is cut off."""
+"""Tables in the terminal: columns that it is too narrow for continue below."""
 
 from __future__ import annotations
 

@@ -98,13 +98,16 @@ def spread(found: Interval, digits: int, scale: float = 1.0) -> str:
     """The interval behind a mean; empty without one.
 
     Bootstrap intervals need not lie evenly around their mean: half of the interval, ``±0.10``, where its sides differ
-    by no more than a quarter of that, or one in the last of these digits, else both ends, ``(−0.01 to 0.06)``.
+    by no more than a quarter of that, or one in the last of these digits, and zero lies inside of what is written where
+    it lies inside of the interval. Else both ends, ``(−0.01 to 0.06)``.
     """
     if found.mean is None or found.low is None or found.high is None:
         return ""
     below, above = scale * (found.mean - found.low), scale * (found.high - found.mean)
     half = (below + above) / 2
-    if abs(above - below) <= max(EVEN * half, 10**-digits):
+    mean, shown = round(scale * found.mean, digits), round(half, digits)
+    is_even = abs(above - below) <= max(EVEN * half, 10**-digits)
+    if is_even and (mean - shown <= 0 <= mean + shown) == (found.low <= 0 <= found.high):
         return f"±{number(half, digits)}"
     return f"({number(scale * found.low, digits)} to {number(scale * found.high, digits)})"
 

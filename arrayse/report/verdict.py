@@ -5,6 +5,7 @@ from __future__ import annotations
 from arrayse.report.cells import Cell, System
 from arrayse.report.results import Results
 from arrayse.report.rivals import against_beamformers, against_distillation, against_teacher, told_direction
+from arrayse.report.table_text import MIN_SCENES
 from arrayse.report.text import higher_is_better, listing, metric_style, shows_zero, with_unit
 
 
@@ -68,6 +69,8 @@ def _against_baseline(results: Results, role: str) -> str:
     unbeaten = [metric_style(metric).label for metric, found in beaten.items() if found is False]
     if not unbeaten:
         return ""
+    if any(found.n < MIN_SCENES for rival in rivals for found in results.differences[rival, baseline].values()):
+        return ""  # so few scenes are evidence of nothing, which a banner says
     who = f"No {role} beats" if len(rivals) > 1 else f"{rivals[0]} does not beat"
     where = "" if not any(beaten.values()) else f" in {listing(unbeaten)}"
     why = "no 95 % interval of a paired difference is on the better side of zero"

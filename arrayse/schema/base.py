@@ -16,9 +16,12 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, create_model
 
 from arrayse.schema.docstrings import documentation_of
 
+NEEDED = "…"
+"""In place of a default or value that has to be told."""
+
 
 def _expanded(text: str) -> str:
-    if not text:
+    if text in ("", NEEDED):
         raise ValueError("a file or folder")
     return str(Path(text).expanduser())
 

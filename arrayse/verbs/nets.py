@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from contextlib import nullcontext
 from pathlib import Path
+from typing import cast
 
 import torch
 
@@ -26,7 +27,7 @@ from arrayse.training.ranks import is_first_process
 from arrayse.training.settings import FitSettings
 from arrayse.training.state import State
 from arrayse.verbs.common import CONFIG, Values, open_data
-from arrayse.verbs.initial import begin_with
+from arrayse.verbs.initial import Origin, begin_with
 from simulate.description import open_world
 
 
@@ -41,21 +42,13 @@ def run_train(values: Values, progress: ProgressCallback, say: Callable[[str], N
     torch.manual_seed(values["seed"])
     student = build_network(values, dataset.geometry, dataset.sample_rate)
     description = describe(values, dataset.geometry, dataset.sample_rate)
-    initial = None if values["init"] is None else begin_with(Path(values["init"]), student, description)
+    initial = _begin(values, run, student, description)
     readers = build_readers(values, dataset, settings)
     distils = "distill" in values
     plan = distillation_plan(values, student, dataset, settings) if distils else supervised_plan(values, student)
     _check_fit(plan, readers, settings, values)
     claims = cache_claims(plan.teachers, readers[0], settings) if is_first_process() and not is_finished(run) else []
-    about = {
-        **provenance(values["seed"]),
-        "precision": precision_name(settings),
-        "threads": torch.get_num_threads(),
-        "objectives": plan.equations(),
-        "data": sha256_of(dataset.folder / "dataset.json"),
-        "teachers": {teacher.name: teacher.fingerprint for teacher in plan.teachers},
-        "init": initial,
-    }
+    about = {**_about(values, plan, settings, dataset), "init": initial}
     with alone_in(run) if is_first_process() else nullcontext():
         if is_first_process():
             _claim(run, values, about)
@@ -153,6 +146,27 @@ def describe(values: Values, geometry: ArrayGeometry, sample_rate: int) -> Value
         "ref_mic": values["ref_mic"],
         "sample_rate": sample_rate,
     }
+
+
+def _about(values: Values, plan: Plan, settings: FitSettings, dataset: Dataset) -> Values:
+    """What makes a run, as it is kept beside it."""
+    return {
+        **provenance(values["seed"]),
+        "precision": precision_name(settings),
+        "threads": torch.get_num_threads(),
+        "objectives": plan.equations(),
+        "data": sha256_of(dataset.folder / "dataset.json"),
+        "teachers": {teacher.name: teacher.fingerprint for teacher in plan.teachers},
+    }
+
+
+def _begin(values: Values, run: Path, student: Enhancer, description: Values) -> Origin | None:
+    """Where the weights come from: of a training that is new from the run that ``init`` names, if one is."""
+    if values["init"] is None:
+        return None
+    if read_training_state(run) is not None:  # it has weights of its own, and may outlive the other run
+        return cast(Origin, read_json(run / ABOUT, "run").get("init"))
+    return begin_with(Path(values["init"]), student, description)
 
 
 def whereabouts(run: Path) -> str:

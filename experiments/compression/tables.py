@@ -17,6 +17,7 @@ from arrayse.checkpoint import load_enhancer
 from arrayse.evaluation.baselines import BEAMFORMERS
 from arrayse.files import read_json, read_json_lines, write_text
 from arrayse.profile.cost import Cost, cost
+from arrayse.report.table_text import INTERVALS
 from arrayse.report.text import count, decibels, metric_style, with_interval
 from arrayse.statistics import Summary, paired_difference, scores_by_name, summarise
 
@@ -26,9 +27,8 @@ Scores = dict[tuple[str, float | None], np.ndarray]
 MAIN_SNR_DB = 0.0
 
 NOTES = (
-    "Mean ± half of the 95 % interval over scenes (bootstrap), or its ends where its sides differ by more than a "
-    "quarter of that; one training each: no interval has the spread of trainings in it. Mean: the score of a scene is "
-    "its mean over {snrs} dB.",
+    f"Bootstrap over scenes. {INTERVALS} One training each: no interval has the spread of trainings in it."
+    " Mean: the score of a scene is its mean over {{snrs}} dB.",
     "Difference, paired by scene: of a network in 32 bits to the first, one in 8 bits to itself in 32. In 8 bits: "
     "weights of LSTMs and large linear layers, inputs quantised as they come (ONNX Runtime), scored as a stream.",
     "Fixed and estimated beamformers are told the true direction of the talker, oracles the stems.",

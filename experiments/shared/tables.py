@@ -12,14 +12,14 @@ from shared.cells import MAIN_METRIC, Cell, Estimate, Results
 from shared.comparison import Comparison, System
 from shared.scores import Evaluation
 
+from arrayse.report.table_text import INTERVALS
 from arrayse.report.text import MISSING, count, decibels, metric_style, with_interval
 
 LEFT = ["Size", "System", "Mics", "Seeds"]
 """What a row of a table is about."""
 
 NOTES = (
-    "Mean ± half of the 95 % interval, or its ends where its sides differ by more than a quarter of that. Seeds "
-    "and scenes are resampled independently (pigeonhole bootstrap, Owen 2007), "
+    f"{INTERVALS} Seeds and scenes are resampled independently (pigeonhole bootstrap, Owen 2007), "
     "always over the same SNR. A system that is no student is one training or none: its interval is over scenes alone, "
     "and so is that of a student with one seed. Few seeds make intervals too narrow: where trainings differ more than "
     "scenes, those of two or three seeds hold the true value in 50 % or 75 % of all cases only.",
