@@ -47,6 +47,9 @@ SPOTS = (
 )
 """Walls in plan: number, place in the axes, alignment."""
 
+MARGIN = 1.4
+"""Size of a view over that of the array in it."""
+
 LEAST_ZOOM = 0.012
 """Half of the enlarged view in metres at least, so that a single microphone has a surrounding."""
 
@@ -217,13 +220,13 @@ def _low_zoom(room: PreviewRoom) -> float:
     """Inches: height of the array from the south, :data:`ZOOM` wide; 0 where all microphones lie in a plane."""
     if np.ptp(room.nominal_mics[:, 2]) <= SAME_HEIGHT:
         return 0.0
-    upright = 1.4e3 * float(np.ptp(room.mics[:, 2]))  # a phone held upright needs more
+    upright = 1e3 * MARGIN * float(np.ptp(room.mics[:, 2]))  # a phone held upright needs more
     return max(LOW_ZOOM, ZOOM * upright / (2 * _reach(room)))
 
 
 def _reach(room: PreviewRoom) -> float:
     """Half of the enlarged view in mm."""
-    return 1e3 * max(LEAST_ZOOM, 1.35 * float(np.abs(room.mics - room.array_centre).max()))
+    return 1e3 * max(LEAST_ZOOM, MARGIN * float(np.abs(room.mics - room.array_centre).max()))
 
 
 def _draw_mics(
