@@ -28,7 +28,7 @@ MAIN_SNR_DB = 0.0
 
 NOTES = (
     f"Bootstrap over scenes. {INTERVALS} One training each: no interval has the spread of trainings in it."
-    " Mean: the score of a scene is its mean over {{snrs}} dB.",
+    " Mean: the score of a scene is its mean over {snrs} dB.",
     "Difference, paired by scene: of a network in 32 bits to the first, one in 8 bits to itself in 32. In 8 bits: "
     "weights of LSTMs and large linear layers, inputs quantised as they come (ONNX Runtime), scored as a stream.",
     "Fixed and estimated beamformers are told the true direction of the talker, oracles the stems.",
