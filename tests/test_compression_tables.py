@@ -69,6 +69,7 @@ def test_the_table_has_cost_speed_and_scores_in_both_forms(compression: Any, run
     assert [row[8].split()[0] for row in cells[4:]] == ["1.90", "1.88", "2.00", "1.98"]  # mean
     assert "synthetic speech, split test: n = 3 scenes" in page
     assert "median of 400 blocks" in page
+    assert "{" not in page
     assert page.count(r"| mwf\_estimated | – |") == 2
 
 
