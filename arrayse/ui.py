@@ -102,21 +102,28 @@ def _plain_count(console: Console, title: str, transient: bool) -> Callable[[int
     def progress(done: int, total: int) -> None:
         begun.setdefault("done", done)  # by an earlier run
         seconds = monotonic() - begun.setdefault("at", monotonic())
-        made, missing = done - begun["done"], total - done
-        left = f", about {_clock(seconds * missing / made)} left" if made > 0 and missing > 0 else ""
+        left = _left(done - int(begun["done"]), total - done, seconds)
         lines.tell(f"{title}: {done} of {total} after {_clock(seconds)}{left}", done >= total and not transient)
 
     return progress
 
 
+def _left(made: int, missing: int, seconds: float) -> str:
+    """How long the rest will take at the pace so far, in words; nothing where that is not known."""
+    return f", about {_clock(seconds * missing / made)} left" if made > 0 and missing > 0 else ""
+
+
 def _plain_training(console: Console) -> ProgressCallback:
-    lines = _Lines(console)
+    lines, begun = _Lines(console), dict[str, tuple[int, float]]()
 
     def progress(title: str, done: int, total: int, numbers: dict[str, float]) -> None:
+        first, since = begun.setdefault(title, (done, monotonic()))
         if len(numbers) > 1:
             _print_epoch(console, title, numbers)
+            begun.clear()
         else:
-            lines.tell(_told(f"{title}: {done} of {total}", numbers))
+            left = _left(done - first, total - done, monotonic() - since)
+            lines.tell(_told(f"{title}: {done} of {total}{left}", numbers))
 
     return progress
 

@@ -144,3 +144,14 @@ def test_what_is_no_run_is_refused(tmp_path: Path) -> None:
     for run, told in ((tmp_path / "none", "no such folder"), (tmp_path, "without model.json")):
         with pytest.raises(ConfigError, match=rf"^init: expected a folder that arrayse train .*{told}"):
             begin_with(run, network("ft_jnf"), network_description("ft_jnf"))
+
+
+def test_a_run_in_which_nothing_was_trained_is_begun_anew(tiny_dataset: Path, tmp_path: Path) -> None:
+    train(tiny_dataset, tmp_path / "run")
+    (tmp_path / "run" / "training.safetensors").unlink()
+    with pytest.raises(ConfigError, match=r"with seed 0 \(now 3\)"):  # weights are there
+        train(tiny_dataset, tmp_path / "run", "seed=3")
+    (tmp_path / "run" / "model.safetensors").unlink()
+    train(tiny_dataset, tmp_path / "run", "seed=3")
+    assert read_yaml(tmp_path / "run" / "config.yaml")["seed"] == 3
+    assert read_json(tmp_path / "run" / "about.json", "run")["seed"] == 3

@@ -84,10 +84,11 @@ def test_signals_are_remembered_and_handlers_given_back() -> None:
     assert (signal.getsignal(signal.SIGTERM), signal.getsignal(signal.SIGINT)) == before
 
 
-def test_a_second_interrupt_stops_at_once() -> None:
+def test_a_second_interrupt_stops_at_once(capfd: pytest.CaptureFixture[str]) -> None:
     with SignalFlag() as flag:
         signal.raise_signal(signal.SIGINT)
         assert flag.number == signal.SIGINT
+        assert capfd.readouterr().err.strip().startswith("stopping after this step; Ctrl-C again: at once")
         with pytest.raises(KeyboardInterrupt):
             signal.raise_signal(signal.SIGINT)
 

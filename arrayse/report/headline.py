@@ -86,7 +86,7 @@ def headline(results: Results) -> Headline | None:
 
 def _opening(results: Results, best: System, role: str, n_candidates: int) -> str:
     if n_candidates == 1:
-        return f"The {role} {best.name}"
+        return f"The {role}" if best.name == role else f"The {role} {best.name}"
     return f"The best {role} by {metric_style(results.metrics[0]).label}, {best.name},"
 
 

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import signal
+
+from arrayse.training.ranks import is_first_process
 
 
 class StoppedBySignal(Exception):
@@ -42,4 +45,7 @@ class SignalFlag:
     def _remember(self, number: int, frame: object) -> None:
         if self.number == signal.SIGINT == number:
             raise KeyboardInterrupt
+        if self.number is None and is_first_process():
+            hint = "; Ctrl-C again: at once, from the last checkpoint on" if number == signal.SIGINT else ""
+            os.write(2, f"\nstopping after this step{hint}\n".encode())  # stderr itself may be in the middle of a write
         self.number = number

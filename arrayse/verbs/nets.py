@@ -9,7 +9,7 @@ from typing import cast
 
 import torch
 
-from arrayse.checkpoint import is_finished, read_training_state, save_description
+from arrayse.checkpoint import WEIGHTS, is_finished, read_training_state, save_description
 from arrayse.config import ConfigError, check_same, write_config
 from arrayse.config.places import placed, placed_in_network
 from arrayse.data import SceneReader
@@ -185,8 +185,10 @@ def _claim(run: Path, values: Values, about: Values) -> None:
 
     Whatever ``fit.precision`` says, it has to mean the same: a run that went on in another precision would be neither.
     """
-    path = run / CONFIG
-    if path.is_file():
+    path, has_weights = run / CONFIG, (run / WEIGHTS).is_file()
+    if path.is_file() and read_training_state(run) is None and not has_weights:
+        (run / ABOUT).unlink(missing_ok=True)  # it was stopped before it had trained anything: a new beginning
+    elif path.is_file():
         check_same(path, values, but=("fit.precision",))
         begun = read_json(run / ABOUT, "run") if (run / ABOUT).is_file() else about
         for what in ("data", "teachers", "init"):
@@ -200,5 +202,6 @@ def _claim(run: Path, values: Values, about: Values) -> None:
             hint = f"fit.precision={str(before).split()[0]} goes on with it"
             raise ConfigError(f"fit.precision: expected {before}, in which {run} was begun, got {here}: {hint}")
         return
-    check_new_folder(run, "a run")
+    else:
+        check_new_folder(run, "a run")
     write_config(path, values)
