@@ -52,7 +52,9 @@ def test_there_is_an_example_and_nothing_that_would_be_copied_with_it(verb: str)
 def test_examples_can_be_read(verb: str) -> None:
     for arguments in examples_of(verb):
         runs = [each for each in arguments if each.startswith("runs/")]
-        assert read_config(verb, [each for each in arguments if each not in runs])["out"]
+        begins = any(each.startswith("init=") for each in arguments)  # with the network of a run
+        network = {"model": {"name": "ft_jnf"}} if begins else None
+        assert read_config(verb, [each for each in arguments if each not in runs], network=network)["out"]
 
 
 def test_the_example_of_balance_names_a_config() -> None:

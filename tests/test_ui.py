@@ -64,7 +64,8 @@ def test_training_tells_every_epoch_and_where_it_stands_in_a_long_one(
         clock.seconds += 30
         progress("validation", 2, 2, {})
         progress("supervised epoch 1/2", 40, 40, {"loss": 0.5, "validation loss": 0.25})
-    assert capsys.readouterr().err.splitlines() == ["supervised epoch 1/2: 31 of 40, about 0:00:09 left  loss 0.5", "validation: 2 of 2"]
+    told = capsys.readouterr().err.splitlines()
+    assert told == ["supervised epoch 1/2: 31 of 40, about 0:00:09 left  loss 0.5", "validation: 2 of 2"]
     assert out.getvalue() == "supervised epoch 1/2  loss 0.5  validation loss 0.25\n"
 
 

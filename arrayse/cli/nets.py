@@ -24,7 +24,7 @@ def train(arguments: Arguments) -> None:
 
     `arrayse train student model/dccrn_quarter data=data/office out=runs/dccrn      # another network`
 
-    `arrayse train init=runs/student data=data/car out=runs/student_car             # go on, its network and weights`
+    `arrayse train init=runs/student data=data/car out=runs/student_car    # its network and weights`
 
     Named configs: teacher, student (large and small, for a GPU), quickstart_teacher, quickstart_student; after one of
     them `model/…`, of which `arrayse profile rtf=false` shows all. The run folder gets the best weights, metrics.jsonl
