@@ -241,7 +241,7 @@ def _statistics(entry: SceneEntry) -> dict[str, float]:
     """Numbers of a scene; of one whose RT60 is not known none of it, and nothing asked of one in a measured room."""
     numbers = entry.numbers
     told = {"seconds": entry.n_samples / numbers["sample_rate"], "SNR (dB)": numbers["snr_db_measured"]}
-    told["sources"] = len(numbers["source_levels_db"])
+    told["sources, talker included"] = len(numbers["source_levels_db"])
     rt60 = numbers["rt60_measured"]
     if rt60:  # measured rooms without a usable decay have none; 0 in older datasets
         told["RT60 (s)"] = rt60
