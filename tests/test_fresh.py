@@ -232,7 +232,7 @@ def test_validation_scenes_come_from_the_disk(data: Path, tmp_path: Path) -> Non
 
 def test_fresh_and_stored_scenes_are_different_trainings(data: Path, tmp_path: Path) -> None:
     with pytest.raises(Crash):
-        train(data, tmp_path / "run", crash_at=1)
+        train(data, tmp_path / "run", crash_at=2)
     for other, was in (("fresh=0", "0"), ("fresh=6", "6")):
         with pytest.raises(ConfigError, match=rf"with fresh 8 \(now {was}\)"):
             train(data, tmp_path / "run", "fit.batch_size=2", other)
