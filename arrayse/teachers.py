@@ -113,15 +113,24 @@ def _runs(values: Values) -> dict[str, Values]:
     return dict(teachers)
 
 
-def _load(values: Values, name: str, section: Values, student: Enhancer, dataset: Dataset) -> Teacher:
-    run, several = Path(section["run"]), values["teachers"] is not None
-    key = f"teachers.{name}.run" if several else "teacher"
+def open_run(key: str, run: Path) -> tuple[str, Enhancer]:
+    """The fingerprint of a run that a key of a config names, and its network.
+
+    Raises:
+        ConfigError: no run there, or one whose files do not fit together.
+    """
     if not run.is_dir():
         raise ConfigError(f"{key}: expected a folder that arrayse train or distill wrote, got {run}: no such folder")
     try:
-        before, enhancer = fingerprint(run), load_enhancer(run)
+        return fingerprint(run), load_enhancer(run)
     except ValueError as error:
         raise ConfigError(f"{key}: {str(error).removeprefix('run: ')}") from None
+
+
+def _load(values: Values, name: str, section: Values, student: Enhancer, dataset: Dataset) -> Teacher:
+    run, several = Path(section["run"]), values["teachers"] is not None
+    key = f"teachers.{name}.run" if several else "teacher"
+    before, enhancer = open_run(key, run)
     if fingerprint(run) != before:
         raise ConfigError(f"{key}: expected a teacher that does not change, got {run}, which is being trained")
     check_compatible(student, enhancer, name if several else "the teacher")

@@ -5,16 +5,14 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from arrayse.checkpoint import MODEL, fingerprint, is_finished, load_enhancer, read_training_state
+from arrayse.checkpoint import MODEL, is_finished, read_training_state
 from arrayse.config import ConfigError, check_values, flatten, read_yaml
 from arrayse.files import read_json
 from arrayse.models import Enhancer
 from arrayse.provenance import ABOUT, training_of
 from arrayse.schema import SCHEMAS
+from arrayse.teachers import open_run
 from arrayse.verbs.common import CONFIG, NETWORK_KEYS, Values
-
-WANTED = "expected a folder that arrayse train or distill wrote"
-
 
 Origin = dict[str, Any]
 """What is kept of the run that a training began with: ``fingerprint``, ``objectives``, and whether it ``distilled``."""
@@ -31,7 +29,8 @@ def network_of(arguments: list[str]) -> Values | None:
         return None
     path = Path(runs[-1]).expanduser() / CONFIG
     if not path.is_file():
-        raise ConfigError(f"init: {WANTED}, got {path.parent} without {CONFIG}")
+        wanted = "expected a folder that arrayse train or distill wrote"
+        raise ConfigError(f"init: {wanted}, got {path.parent} without {CONFIG}")
     values = read_yaml(path)
     return {key: values[key] for key in (*NETWORK_KEYS, "loss") if key in values}
 
@@ -48,12 +47,7 @@ def begin_with(run: Path, network: Enhancer, description: Values) -> Origin:
         ConfigError: no such run, an unfinished one, or one of another network, rate, number of microphones or reference
             among them.
     """
-    if not run.is_dir():
-        raise ConfigError(f"init: {WANTED}, got {run}: no such folder")
-    try:
-        found, trained = fingerprint(run), load_enhancer(run)
-    except ValueError as error:
-        raise ConfigError(f"init: {str(error).removeprefix('run: ')}") from None
+    found, trained = open_run("init", run)
     if read_training_state(run) is not None and not is_finished(run):
         raise ConfigError(f"init: expected a run that is finished, got {run}, whose weights still change")
     theirs, ours = _form(trained, read_json(run / MODEL, "run")), _form(network, description)
