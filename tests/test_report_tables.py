@@ -189,6 +189,7 @@ def test_only_intervals_of_nearly_equal_sides_are_written_with_plus_minus() -> N
     assert with_interval(cell(0.02, -0.01, 0.059), 2) == "0.02 ±0.03"  # sides of 0.03 and 0.039
     assert with_interval(cell(0.5, 0.406, 0.6), 3) == "0.500 ±0.097"
     assert with_interval(cell(0.5, 0.3, 0.6), 3) == "0.500 (0.300 to 0.600)"
+    assert with_interval(cell(0.013, 0.001, 0.029), 2) == "0.01 (0.00 to 0.03)"  # ±0.01 would hold zero
     assert with_interval(uneven, 1) == "0.0 ±0.0"  # what the digits do not show is no difference
     assert with_interval(uneven, 2, signed=True) == "+0.02 (−0.01 to 0.07)"
     assert [with_interval(each, 2) for each in (None, cell(None, None, None))] == ["–", "–"]
